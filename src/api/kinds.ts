@@ -1,0 +1,39 @@
+// The kinds this project reads or writes, and where each is served.
+import type { KindRef } from "./meta.ts";
+
+const core = (kind: string, plural: string, namespaced = true): KindRef => ({ apiVersion: "v1", kind, plural, namespaced });
+
+export const cdiGroup = "cdi.kubevirt.io";
+export const cdiVersion = "v1beta1";
+const cdi = (kind: string, plural: string, namespaced: boolean): KindRef => ({
+  apiVersion: `${cdiGroup}/${cdiVersion}`,
+  kind,
+  plural,
+  namespaced,
+});
+
+export const kinds = {
+  namespace: core("Namespace", "namespaces", false),
+  node: core("Node", "nodes", false),
+  pod: core("Pod", "pods"),
+  claim: core("PersistentVolumeClaim", "persistentvolumeclaims"),
+  volume: core("PersistentVolume", "persistentvolumes", false),
+  event: core("Event", "events"),
+  configMap: core("ConfigMap", "configmaps"),
+  secret: core("Secret", "secrets"),
+  service: core("Service", "services"),
+  endpoints: core("Endpoints", "endpoints"),
+  serviceAccount: core("ServiceAccount", "serviceaccounts"),
+  storageClass: { apiVersion: "storage.k8s.io/v1", kind: "StorageClass", plural: "storageclasses", namespaced: false },
+  csiDriver: { apiVersion: "storage.k8s.io/v1", kind: "CSIDriver", plural: "csidrivers", namespaced: false },
+  lease: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", plural: "leases", namespaced: true },
+  crd: {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    namespaced: false,
+  },
+  dataVolume: cdi("DataVolume", "datavolumes", true),
+  cdiConfig: cdi("CDIConfig", "cdiconfigs", false),
+  storageProfile: cdi("StorageProfile", "storageprofiles", false),
+} as const satisfies Record<string, KindRef>;

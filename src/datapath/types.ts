@@ -1,0 +1,74 @@
+// The words of the data path: a Source says what it can do and gives bytes, a Sink takes them at offsets and commits.
+import type { Readable } from "node:stream";
+
+/** What a source knows once it was asked. Sizes are bytes of the source as sent, before any decompression. */
+export interface SourceFacts {
+  readonly sizeBytes?: number;
+  /** Reads from an offset are possible (HTTP ranges, a local file). */
+  readonly ranges: boolean;
+  /** Strong ETag or Last-Modified; absent when the server gives none. */
+  readonly validator?: string;
+}
+
+export interface Source {
+  /** Shown in logs and messages; holds no secrets. */
+  readonly name: string;
+  /** Last path segments used by the "is this a disk" rule (compat.md): a URL's or file's path. */
+  readonly path: string;
+  /** Asks the server (or the file system) once; later calls give the same answer. @throws Fault */
+  facts(signal: AbortSignal): Promise<SourceFacts>;
+  /** Bytes from `offset` to the end, in order. @throws Fault, also as the stream's error */
+  open(offset: number, signal: AbortSignal): Promise<Readable>;
+  /** Releases connections and files. Never throws. */
+  close(): Promise<void>;
+}
+
+/** One target volume. Offsets and lengths are bytes of the guest's disk. Bytes count only after commit. */
+export interface Sink {
+  /** Free or total bytes the virtual size is checked against (importer.md 7.3). */
+  readonly availableBytes: number;
+  readonly kind: "filesystem" | "block";
+  /**
+   * Makes the target ready for an image of this size: creates the part file, or empties the block device.
+   * Called once, after head, size and format were checked. @throws Fault
+   */
+  begin(virtualSizeBytes: number): Promise<void>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** The range reads as zeros afterwards, without allocating where the target can. */
+  zero(offset: number, length: number): Promise<void>;
+  /**
+   * Hands the raw target to an outside writer (qemu-img convert): path to write to, and whether it reads as zeros already.
+   * Every range the writer leaves alone must read as zeros after commit.
+   */
+  lend(virtualSizeBytes: number): Promise<{ path: string; readsAsZeros: boolean }>;
+  /** Syncs, grows or preallocates, renames into place. Nothing may be written after it. @throws Fault */
+  commit(): Promise<SinkResult>;
+  /** Leaves nothing that looks finished. Logs its own trouble, never throws. */
+  discard(): Promise<void>;
+}
+
+export interface SinkResult {
+  /** Bytes allocated on the target: st_blocks x 512 of the file; undefined for a block device. */
+  readonly allocatedBytes?: number;
+  /** Size of the disk after growth, bytes. */
+  readonly sizeBytes: number;
+  readonly preallocated: boolean;
+}
+
+/** What moves while an import runs. Kept by the road, read by metrics, CLI and termination. */
+export interface Progress {
+  stage: Stage;
+  stageIndex: number;
+  stageCount: number;
+  bytesDone: number;
+  /** Absent while unknown. */
+  bytesTotal?: number;
+  /** Bytes taken from the source so far. */
+  bytesRead: number;
+  /** Bytes written to the target (and not left as holes) so far. */
+  bytesWritten: number;
+  scratchPeakBytes: number;
+}
+export type Stage = "connecting" | "transferring" | "downloading" | "converting" | "finishing";
+
+export type Road = "straight" | "one-pass" | "staged" | "archive" | "blank";
