@@ -1,7 +1,12 @@
 // The kinds this project reads or writes, and where each is served.
 import type { KindRef } from "./meta.ts";
 
-const core = (kind: string, plural: string, namespaced = true): KindRef => ({ apiVersion: "v1", kind, plural, namespaced });
+const core = (kind: string, plural: string, namespaced = true): KindRef => ({
+  apiVersion: "v1",
+  kind,
+  plural,
+  namespaced,
+});
 
 export const cdiGroup = "cdi.kubevirt.io";
 export const cdiVersion = "v1beta1";

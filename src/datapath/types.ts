@@ -28,9 +28,12 @@ export interface Sink {
   /** Free or total bytes the virtual size is checked against (importer.md 7.3). */
   readonly availableBytes: number;
   readonly kind: "filesystem" | "block";
+  /** Bytes really written so far, holes left out. What an outside writer wrote (lend) is not counted. */
+  readonly writtenBytes?: number;
   /**
    * Makes the target ready for an image of this size: creates the part file, or empties the block device.
-   * Called once, after head, size and format were checked. @throws Fault
+   * Called after head, size and format were checked; called again it starts over from nothing. A stream whose size is not
+   * known begins with 0: the disk ends where the last write or zero ended. @throws Fault
    */
   begin(virtualSizeBytes: number): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;

@@ -11,7 +11,10 @@ export interface KubeClient {
    * Events after `resourceVersion`, until the signal aborts or the server ends the watch (then the iteration just ends).
    * @throws KubeError 410 when the version is too old
    */
-  watch(kind: KindRef, options: ListOptions & { resourceVersion: string; signal: AbortSignal }): AsyncIterable<WatchEvent>;
+  watch(
+    kind: KindRef,
+    options: ListOptions & { resourceVersion: string; signal: AbortSignal },
+  ): AsyncIterable<WatchEvent>;
   create(object: KubeObject, kind: KindRef, options?: WriteOptions): Promise<KubeObject>;
   /** Full replacement; metadata.resourceVersion is the precondition. */
   update(object: KubeObject, kind: KindRef, options?: WriteOptions): Promise<KubeObject>;

@@ -20,8 +20,7 @@ export interface KubeList {
 }
 
 export type WatchEvent =
-  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: KubeObject }
-  | { type: "BOOKMARK"; object: KubeObject };
+  { type: "ADDED" | "MODIFIED" | "DELETED"; object: KubeObject } | { type: "BOOKMARK"; object: KubeObject };
 
 export type PatchKind = "merge" | "strategic" | "json";
 export interface WriteOptions {
@@ -41,12 +40,19 @@ export class KubeError extends Error {
 }
 export const isConflict = (error: unknown): boolean => error instanceof KubeError && error.status === 409;
 export const isNotFound = (error: unknown): boolean => error instanceof KubeError && error.status === 404;
-export const isAlreadyExists = (error: unknown): boolean => isConflict(error) && (error as KubeError).reason === "AlreadyExists";
+export const isAlreadyExists = (error: unknown): boolean =>
+  isConflict(error) && (error as KubeError).reason === "AlreadyExists";
 
 /** One write, as data. `apply` performs, logs, counts and tells. */
 export type Step =
   | { do: "create"; kind: KindRef; object: KubeObject }
-  | { do: "patch"; ref: KeyedRef; body: object; subresource?: "status"; /** metadata.resourceVersion seen; a stale one ends the run */ resourceVersion?: string }
+  | {
+      do: "patch";
+      ref: KeyedRef;
+      body: object;
+      subresource?: "status";
+      /** metadata.resourceVersion seen; a stale one ends the run */ resourceVersion?: string;
+    }
   | { do: "delete"; ref: KeyedRef; uid: string }
   | { do: "tell"; about: KubeObject; type: "Normal" | "Warning"; reason: string; message: string };
 

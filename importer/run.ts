@@ -1,0 +1,103 @@
+// The importer program: settings in, one source into one volume, one ending out. It owns no process state, so that a test
+// can run it in its own process.
+import { EnvError } from "../src/contract/env.ts";
+import { metricsPort } from "../src/contract/paths.ts";
+import { importBlank, importImage, type Progress } from "../src/datapath/index.ts";
+import { Fault, faultOf } from "../src/lib/faults.ts";
+import type { Log } from "../src/lib/log.ts";
+import { Cancelled } from "../src/lib/run-program.ts";
+import { startMetrics } from "./metrics-endpoint.ts";
+import { endingOf, type End, type Ending, type FailedAt } from "./outcome.ts";
+import { readSettings, type Environment, type Settings } from "./settings.ts";
+import { isBlock, openTarget, scratchOf } from "./target.ts";
+import { checkWork, makeSource, wordOf } from "./work.ts";
+
+export interface ImporterSurroundings {
+  readonly env: Environment;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Runs one import. A failure is an ending too; throws only on a mistake of ours before the settings were read. */
+export async function runImporter({ env, log, signal }: ImporterSurroundings): Promise<Ending> {
+  let settings: Settings;
+  try {
+    settings = readSettings(env);
+    checkWork(settings.config);
+  } catch (cause) {
+    if (!(cause instanceof EnvError) && !(cause instanceof Fault)) throw cause;
+    const fault = cause instanceof Fault ? cause : new Fault("ConfigInvalid", cause.message, { cause });
+    log.error("Refusing to start", { error: fault });
+    return endingOf({ kind: "failed", fault, where: { during: "start" } }, "current");
+  }
+  return await runWith(settings, log, signal);
+}
+
+async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promise<Ending> {
+  const { config, listener } = settings;
+  const isBlank = config.source === "none";
+  const progress = newProgress();
+  let isCommitted = false;
+  const metrics = startMetrics({
+    of: { ownerUid: config.ownerUid, progress, listener, isCommitted: () => isCommitted, now: Date.now },
+    host: settings.listenAddress,
+    port: metricsPort,
+    log,
+  });
+  try {
+    const end = isBlank ? await runBlank(settings, progress, log, signal) : await runImport(settings, progress, log, signal);
+    isCommitted = end.kind === "done" || end.kind === "blank";
+    return endingOf(end, listener);
+  } catch (cause) {
+    const stopped: unknown = signal.aborted ? signal.reason : undefined;
+    const fault = stopped instanceof Cancelled ? new Fault("Unclassified", stopped.message, { cause }) : faultOf(cause);
+    log.error("The import failed", { error: fault, stage: progress.stage, bytesRead: progress.bytesRead });
+    const where: FailedAt = isBlank
+      ? { during: "blank" }
+      : { during: "import", source: wordOf(config), stage: progress.stage, bytesRead: progress.bytesRead };
+    return endingOf({ kind: "failed", fault, where }, listener);
+  } finally {
+    await metrics.stop();
+  }
+}
+
+async function runImport(settings: Settings, progress: Progress, log: Log, signal: AbortSignal): Promise<End> {
+  const { config } = settings;
+  const source = await makeSource(settings, log);
+  try {
+    const sink = await openTarget(settings, log, signal);
+    const scratch = scratchOf(settings);
+    const outcome = await importImage({
+      source,
+      sink,
+      progress,
+      log,
+      signal,
+      preallocate: config.preallocation,
+      ...(config.format === "raw" ? { format: "raw" } : {}),
+      ...(config.checksum ? { checksum: config.checksum } : {}),
+      ...(scratch ? { scratch } : {}),
+    });
+    log.info("The import ended", { ...outcome });
+    return outcome.kind === "done" ? { kind: "done", preallocated: outcome.preallocated } : { kind: "scratchNeeded" };
+  } finally {
+    await source.close();
+  }
+}
+
+async function runBlank(settings: Settings, progress: Progress, log: Log, signal: AbortSignal): Promise<End> {
+  const { preallocation } = settings.config;
+  const sink = await openTarget(settings, log, signal);
+  const outcome = await importBlank({ sink, progress, log, signal, preallocate: preallocation });
+  return { kind: "blank", preallocated: outcome.preallocated, silent: isBlock(settings) && !preallocation };
+}
+
+const newProgress = (): Progress => ({
+  stage: "connecting",
+  stageIndex: 0,
+  stageCount: 1,
+  bytesDone: 0,
+  bytesRead: 0,
+  bytesWritten: 0,
+  scratchPeakBytes: 0,
+});

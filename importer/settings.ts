@@ -1,0 +1,76 @@
+// The importer's environment as values: texts parsed, fixed paths put under CDI_ROOT, all complaints at once.
+import { EnvError } from "../src/contract/env.ts";
+import { importerEnv, readExtraHeaders, spokenTo, type ImporterConfig } from "../src/contract/importer-env.ts";
+import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
+import { parseQuantity } from "../src/lib/quantity.ts";
+import type { Listener } from "./outcome.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Settings {
+  readonly config: ImporterConfig;
+  readonly listener: Listener;
+  /** Where a fixed path of the contract lies here. */
+  path(name: keyof typeof podPaths): string;
+  /** The claim's request, bytes; absent when the controller gave none (then the disk is not grown). */
+  readonly requestBytes?: number;
+  /** Fraction of a file system kept free, 0 to below 1. */
+  readonly overhead: number;
+  readonly extraHeaders: readonly string[];
+  /** Size of the volume where statfs cannot tell it, bytes. */
+  readonly volumeBytes?: number;
+  /** A hosts file for our resolver. */
+  readonly hostsFile?: string;
+  readonly listenAddress: string;
+}
+
+/** @throws EnvError naming every unusable variable */
+export function readSettings(env: Environment): Settings {
+  const complaints: string[] = [];
+  const config = readConfig(env, complaints);
+  const requestBytes = bytesOf(importerEnv.variables.imageSize.name, env, complaints);
+  const overhead = overheadOf(env, complaints);
+  const volumeBytes = bytesOf(additiveEnv.volumeBytes, env, complaints);
+  if (!config || complaints.length > 0) throw new EnvError(complaints);
+  const root = env[additiveEnv.root] ?? "";
+  const hostsFile = env[additiveEnv.hosts];
+  return {
+    config,
+    listener: spokenTo(config),
+    path: (name) => underRoot(root, podPaths[name]),
+    ...(requestBytes === undefined ? {} : { requestBytes }),
+    overhead,
+    extraHeaders: readExtraHeaders(env),
+    ...(volumeBytes === undefined ? {} : { volumeBytes }),
+    ...(hostsFile ? { hostsFile } : {}),
+    listenAddress: env[additiveEnv.podIp] || "0.0.0.0",
+  };
+}
+
+function readConfig(env: Environment, complaints: string[]): ImporterConfig | undefined {
+  try {
+    return importerEnv.read(env);
+  } catch (cause) {
+    if (!(cause instanceof EnvError)) throw cause;
+    complaints.push(...cause.complaints);
+    return undefined;
+  }
+}
+
+function bytesOf(name: string, env: Environment, complaints: string[]): number | undefined {
+  const text = env[name];
+  if (!text) return undefined;
+  const bytes = parseQuantity(text);
+  if (bytes === undefined || bytes < 0) complaints.push(`${name}: must be a quantity of bytes, is ${JSON.stringify(text)}`);
+  return bytes;
+}
+
+function overheadOf(env: Environment, complaints: string[]): number {
+  const { name } = importerEnv.variables.filesystemOverhead;
+  const text = env[name];
+  if (!text) return 0;
+  const overhead = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (overhead >= 0 && overhead < 1) return overhead;
+  complaints.push(`${name}: must be a fraction from 0 to below 1, is ${JSON.stringify(text)}`);
+  return 0;
+}

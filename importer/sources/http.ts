@@ -1,0 +1,237 @@
+// A file behind an http or https URL. The first GET asks for "bytes=0-" and tells size and ranges; its body is what
+// open(0) hands out, so a plain download is one request. Never HEAD: presigned URLs refuse it.
+import { Readable } from "node:stream";
+import { Fault } from "../../src/lib/faults.ts";
+import {
+  basicAuth,
+  contentRange,
+  expectStatus,
+  httpClient,
+  type GetOptions,
+  type Header,
+  type Hosts,
+  type HttpAnswer,
+  type HttpClient,
+  type ProxySettings,
+} from "../../src/lib/http.ts";
+import type { Log } from "../../src/lib/log.ts";
+import { shownUrl, type Secret } from "../../src/lib/secret.ts";
+import type { Source, SourceFacts } from "../../src/datapath/index.ts";
+import { parseHeaders } from "./headers.ts";
+
+export interface HttpSourceSettings {
+  readonly url: string;
+  /** Basic auth is sent when both are set. */
+  readonly username?: Secret | undefined;
+  readonly password?: Secret | undefined;
+  /** Lines of "Name: value". */
+  readonly headers: readonly string[];
+  readonly secretHeaders: readonly Secret[];
+  /** PEM certificates trusted beside the system's. */
+  readonly ca: readonly string[];
+  readonly insecure: boolean;
+  readonly proxy: ProxySettings;
+  readonly hosts?: Hosts | undefined;
+  /** Time without a byte, ms. Default 10 min. */
+  readonly idleMs?: number;
+  readonly log: Log;
+}
+
+/** @throws Fault ConfigInvalid for a URL or header that cannot be used */
+export function httpSource(settings: HttpSourceSettings): Source {
+  return new HttpSource(settings);
+}
+
+/** Statuses after which an address a redirect gave earlier is asked for anew. */
+const stale: readonly number[] = [401, 403, 404, 410];
+
+class HttpSource implements Source {
+  readonly name: string;
+  readonly path: string;
+  readonly #url: string;
+  readonly #client: HttpClient;
+  readonly #privateHeaders: readonly Header[];
+  readonly #log: Log;
+  /** Ends every exchange of this source at close. */
+  readonly #closing = new AbortController();
+  readonly #live = new Set<Readable>();
+  #first: Promise<SourceFacts> | undefined;
+  /** The first answer while its body is not handed out. */
+  #waiting: Exchange | undefined;
+  /** Where redirects led, and whether private headers may go there. */
+  #pinned: { url: string; keepsPrivate: boolean } | undefined;
+
+  constructor(settings: HttpSourceSettings) {
+    const { url, username, password, log, idleMs } = settings;
+    this.name = shownUrl(url);
+    this.path = decodedPath(url);
+    this.#url = url;
+    this.#log = log.with({ source: this.name });
+    const custom = parseHeaders(settings.headers, settings.secretHeaders, this.#log);
+    const hasOwn = custom.some(([name]) => name.toLowerCase() === "authorization");
+    const basic: Header[] =
+      username && password && !hasOwn ? [["authorization", basicAuth(username.reveal(), password.reveal())]] : [];
+    this.#privateHeaders = [...basic, ...custom];
+    const { ca, insecure, proxy, hosts } = settings;
+    this.#client = httpClient({ ca, insecure, proxy, hosts, ...(idleMs === undefined ? {} : { idleMs }) });
+  }
+
+  async facts(signal: AbortSignal): Promise<SourceFacts> {
+    this.#first ??= this.#askFirst(signal).catch((cause: unknown) => {
+      this.#first = undefined;
+      throw cause;
+    });
+    return this.#first;
+  }
+
+  async open(offset: number, signal: AbortSignal): Promise<Readable> {
+    const facts = await this.facts(signal);
+    const waiting = this.#waiting;
+    if (offset === 0 && waiting) {
+      this.#waiting = undefined;
+      // The server may have hung up while nobody read; then it is asked again.
+      if (!waiting.answer.body.destroyed) return this.#handOut(waiting, signal);
+    }
+    if (facts.sizeBytes !== undefined && offset === facts.sizeBytes) return Readable.from([]);
+    const exchange = await this.#get(signal, wantedFrom(offset, facts));
+    try {
+      checkSame(exchange.answer, offset, facts, this.name);
+    } catch (cause) {
+      exchange.answer.body.destroy();
+      throw cause;
+    }
+    return this.#handOut(exchange, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Error("the source was closed"));
+    this.#waiting?.answer.body.destroy();
+    for (const body of this.#live) body.destroy();
+    await this.#client.close();
+  }
+
+  async #askFirst(signal: AbortSignal): Promise<SourceFacts> {
+    this.#log.info("Asking the source for its size", {});
+    let first = await this.#get(signal, { range: "bytes=0-" });
+    const part = contentRange(first.answer.headers["content-range"]);
+    const isWhole = part?.first === 0 && part.total === part.last + 1;
+    // 416: an empty file. A part that is not the whole file: some servers cap what one request may ask.
+    if (first.answer.status === 416 || (first.answer.status === 206 && !isWhole)) {
+      first.answer.body.destroy();
+      first = await this.#get(signal, {});
+      expectStatus(first.answer, [200]);
+    }
+    const { answer } = first;
+    expectStatus(answer, [200, 206]);
+    this.#pinned = { url: answer.url, keepsPrivate: answer.keptPrivate };
+    const type = answer.headers["content-type"] ?? "";
+    if (type.startsWith("text/")) {
+      this.#log.warn(`Unexpected content type '${type}'. Content might not be a KubeVirt image.`);
+    }
+    // Without this a connection that breaks while nobody reads would be an unhandled error; open() looks at the state.
+    answer.body.on("error", (cause) => this.#log.debug("The waiting answer broke off", { cause: cause.message }));
+    this.#waiting = first;
+    const validator = validatorOf(answer);
+    const sizeBytes = part?.total ?? answer.body.announcedBytes;
+    return {
+      ranges: part !== undefined,
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
+      ...(validator === undefined ? {} : { validator }),
+    };
+  }
+
+  /** Asks where redirects led last time; an address that has expired is resolved once more from the start. */
+  async #get(signal: AbortSignal, wanted: Wanted): Promise<Exchange> {
+    const pinned = this.#pinned;
+    const own = new AbortController();
+    const unlink = follow(own, [signal, this.#closing.signal]);
+    const get = (url: string, privateHeaders: readonly Header[]): Promise<HttpAnswer> =>
+      this.#client.get(url, { ...wanted, privateHeaders, signal: own.signal });
+    try {
+      if (pinned && pinned.url !== this.#url) {
+        const answer = await get(pinned.url, pinned.keepsPrivate ? this.#privateHeaders : []);
+        if (!stale.includes(answer.status)) return { answer, own };
+        answer.body.destroy();
+        this.#log.info("Resolving the redirect again", { status: answer.status });
+      }
+      const answer = await get(this.#url, this.#privateHeaders);
+      if (pinned) this.#pinned = { url: answer.url, keepsPrivate: answer.keptPrivate };
+      return { answer, own };
+    } finally {
+      unlink();
+    }
+  }
+
+  /** From now on the reader's signal ends the body. */
+  #handOut({ answer, own }: Exchange, signal: AbortSignal): Readable {
+    const { body } = answer;
+    const unlink = follow(own, [signal]);
+    this.#live.add(body);
+    body.once("close", () => {
+      unlink();
+      this.#live.delete(body);
+    });
+    return body;
+  }
+}
+
+type Wanted = Omit<GetOptions, "signal" | "privateHeaders">;
+interface Exchange {
+  readonly answer: HttpAnswer;
+  readonly own: AbortController;
+}
+
+/** Aborts `own` when one of the signals aborts. @returns what takes the listeners off */
+function follow(own: AbortController, signals: readonly AbortSignal[]): () => void {
+  const leave = signals.map((signal) => {
+    const onAbort = (): void => own.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    return () => signal.removeEventListener("abort", onAbort);
+  });
+  return () => leave.forEach((off) => off());
+}
+
+/** A server that does not know ranges, or whose file changed, answers 200: its bytes are dropped up to the offset. */
+const wantedFrom = (offset: number, { ranges, validator }: SourceFacts): Wanted => ({
+  dropBytes: offset,
+  ...(ranges ? { range: `bytes=${offset}-` } : {}),
+  ...(ranges && validator !== undefined ? { ifRange: validator } : {}),
+});
+
+/** Every later answer must be of the file the first one was of. */
+function checkSame(answer: HttpAnswer, offset: number, facts: SourceFacts, name: string): void {
+  const changed = (what: string): Fault => new Fault("SourceChanged", `${name} changed while it was read: ${what}`);
+  if (answer.status === 416) throw changed(`it no longer reaches byte ${offset}`);
+  expectStatus(answer, [200, 206]);
+  const part = answer.status === 206 ? contentRange(answer.headers["content-range"]) : undefined;
+  if (answer.status === 206 && part?.first !== offset) {
+    throw new Fault("SourceSizeUnknown", `${name} was asked for byte ${offset} and sent others`);
+  }
+  const total = part ? part.total : answer.body.announcedBytes;
+  if (facts.sizeBytes !== undefined && total !== undefined && total !== facts.sizeBytes) {
+    throw changed(`its size was ${facts.sizeBytes} bytes and is ${total}`);
+  }
+  const validator = validatorOf(answer);
+  // A part that answers If-Range with a date may leave Last-Modified out (RFC 9110 15.3.7): it would be 200 if changed.
+  const isVouched = part !== undefined && validator === undefined && !facts.validator?.startsWith('"');
+  if (validator !== facts.validator && !isVouched) {
+    throw changed(`its validator was ${facts.validator ?? "absent"} and is ${validator ?? "absent"}`);
+  }
+}
+
+/** A weak ETag does not promise the same bytes. */
+function validatorOf({ headers }: HttpAnswer): string | undefined {
+  const etag = headers["etag"]?.trim();
+  return etag?.startsWith('"') ? etag : headers["last-modified"];
+}
+
+function decodedPath(url: string): string {
+  const { pathname } = URL.parse(url) ?? { pathname: "" };
+  try {
+    return decodeURIComponent(pathname);
+  } catch (cause) {
+    if (cause instanceof URIError) return pathname;
+    throw cause;
+  }
+}

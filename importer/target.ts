@@ -1,0 +1,23 @@
+// The pod's target volume: a block device where the pod has one, else the file system at /data.
+import { existsSync } from "node:fs";
+import { blockSink, filesystemSink } from "../src/datapath/index.ts";
+import type { Sink } from "../src/datapath/index.ts";
+import type { Log } from "../src/lib/log.ts";
+import type { Settings } from "./settings.ts";
+
+/** The existence of the device decides; no variable says so (interfaces/importer.md section 1). */
+export const isBlock = (settings: Settings): boolean => existsSync(settings.path("blockDevice"));
+
+/** @throws Fault when the target cannot be opened */
+export async function openTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<Sink> {
+  const shared = { preallocate: settings.config.preallocation, signal, log };
+  if (isBlock(settings)) return await blockSink({ path: settings.path("blockDevice"), ...shared });
+  const { requestBytes, overhead, volumeBytes } = settings;
+  return await filesystemSink({ folder: settings.path("data"), requestBytes, overhead, volumeBytes, ...shared });
+}
+
+/** Scratch space, where the pod was given some. */
+export function scratchOf(settings: Settings): { dir: string; fileName: string } | undefined {
+  const dir = settings.path("scratch");
+  return existsSync(dir) ? { dir, fileName: "tmpimage" } : undefined;
+}

@@ -1,0 +1,28 @@
+// Writes the termination log, the one line by which a data pod tells its controller how it ended.
+import { open } from "node:fs/promises";
+import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
+import type { Log } from "../src/lib/log.ts";
+import type { Ending } from "./outcome.ts";
+
+/**
+ * Writes the ending's message, if it has one. @returns the exit status: the ending's, or 1 where a message that decides
+ * the import's fate could not be written.
+ */
+export async function writeEnding(
+  { exit, message }: Ending,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Log,
+): Promise<number> {
+  log.info("Ending", { exit, ...(message === undefined ? {} : { message }) });
+  if (message === undefined) return exit;
+  const path = underRoot(env[additiveEnv.root] ?? "", podPaths.terminationLog);
+  try {
+    const file = await open(path, "w", 0o600);
+    await file.writeFile(message).finally(() => file.close());
+    return exit;
+  } catch (cause) {
+    log.error("Failed to write the termination log", { path, error: cause });
+    // Exit 0 without its JSON would be taken for success, also where scratch is needed or the checksum is wrong.
+    return exit === 0 ? 1 : exit;
+  }
+}

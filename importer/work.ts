@@ -1,0 +1,59 @@
+// Which source the settings name, and what this program refuses before it begins.
+import { readFile } from "node:fs/promises";
+import type { ImporterConfig } from "../src/contract/importer-env.ts";
+import type { Source } from "../src/datapath/index.ts";
+import { Fault } from "../src/lib/faults.ts";
+import { hostsFrom, type Hosts } from "../src/lib/http.ts";
+import type { Log } from "../src/lib/log.ts";
+import { Secret } from "../src/lib/secret.ts";
+import type { Settings } from "./settings.ts";
+import { blankWord, readCertificates, readSecretHeaders, sourceForWord } from "./sources/index.ts";
+
+/** IMPORTER_SOURCE; none given means http, as the annotation it comes from says. */
+export const wordOf = (config: ImporterConfig): string => config.source || "http";
+
+/** @throws Fault with upstream's text, which then stands alone in the termination log */
+export function checkWork(config: ImporterConfig): void {
+  const word = wordOf(config);
+  const isArchive = config.contentType === "archive";
+  if (word === blankWord) {
+    if (isArchive) throw new Fault("ConfigInvalid", "Cannot create empty disk with content type archive");
+    return;
+  }
+  sourceForWord(word);
+  if (isArchive) {
+    throw new Fault("FormatUnsupported", "Unable to process data: content type archive is not supported by this release");
+  }
+}
+
+/** Opens nothing yet. @throws Fault ConfigInvalid for settings or mounted files that cannot be used */
+export async function makeSource(settings: Settings, log: Log): Promise<Source> {
+  const { config, extraHeaders, hostsFile } = settings;
+  const { httpProxy, httpsProxy, noProxy, accessKeyId, secretKey } = config;
+  const [trusted, proxyTrusted, secretHeaders, hosts] = await Promise.all([
+    config.certDir === undefined ? [] : readCertificates(settings.path("certs")),
+    readCertificates(settings.path("proxyCerts")),
+    readSecretHeaders(settings.path("extraHeaders")),
+    hostsFile === undefined ? undefined : readHosts(hostsFile),
+  ]);
+  return sourceForWord(wordOf(config)).make({
+    url: config.endpoint,
+    ...(accessKeyId === undefined ? {} : { username: new Secret(accessKeyId) }),
+    ...(secretKey === undefined ? {} : { password: new Secret(secretKey) }),
+    headers: extraHeaders,
+    secretHeaders,
+    ca: [...trusted, ...proxyTrusted],
+    insecure: config.insecureTls,
+    proxy: { http: httpProxy, https: httpsProxy, noProxy },
+    ...(hosts ? { hosts } : {}),
+    log,
+  });
+}
+
+async function readHosts(path: string): Promise<Hosts> {
+  try {
+    return hostsFrom(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new Fault("ConfigInvalid", `hosts file ${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,49 @@
+// Label and finalizer keys this release reads or writes, and the labels every object it makes carries
+// (interfaces/annotations-and-labels.md sections 7 and 9).
+
+export const labels = {
+  app: "app",
+  /** Which component an object belongs to: `components`. */
+  component: "cdi.kubevirt.io",
+  /** "true" on pods that serve metrics. */
+  prometheus: "prometheus.cdi.kubevirt.io",
+  managedBy: "app.kubernetes.io/managed-by",
+  kubernetesComponent: "app.kubernetes.io/component",
+  partOf: "app.kubernetes.io/part-of",
+  version: "app.kubernetes.io/version",
+  /** "disabled" on filesystem claims: they are filled to the brim on purpose. */
+  fillingUpAlert: "alerts.k8s.io/KubePersistentVolumeFillingUp",
+  /** "true" on prime and scratch claims. */
+  excludeFromBackup: "velero.io/exclude-from-backup",
+  /** "true" on control-plane pods. */
+  allowClusterServices: "np.kubevirt.io/allow-access-cluster-services",
+  /** "true" on a claim: the webhook renders it from its profile. */
+  applyStorageProfile: "cdi.kubevirt.io/applyStorageProfile",
+  /** Marks objects of the operator's making. */
+  operator: "operator.cdi.kubevirt.io",
+} as const;
+
+/** Values of `labels.component`. */
+export const components = {
+  importer: "importer",
+  config: "",
+} as const;
+
+/** Value of `labels.app`. */
+export const appName = "containerized-data-importer";
+
+/** On every pod, claim and service the controllers make. */
+export const commonLabels = {
+  [labels.app]: appName,
+  [labels.managedBy]: "cdi-controller",
+  [labels.kubernetesComponent]: "storage",
+} as const;
+
+export const finalizers = {
+  /** Held by a DataVolume with a cross-namespace clone. */
+  dataVolume: "cdi.kubevirt.io/dataVolumeFinalizer",
+  /** Kubernetes' own, on claims in use. */
+  claimProtection: "kubernetes.io/pvc-protection",
+  /** Kubernetes' own, on bound volumes. */
+  volumeProtection: "kubernetes.io/pv-protection",
+} as const;

@@ -1,0 +1,274 @@
+// An open target file or device: takes bytes at offsets in order of arrival, leaves out zeros, and remembers what it wrote.
+import type { FileHandle } from "node:fs/promises";
+import { isUnsupported } from "../../lib/syscalls.ts";
+import type { Syscalls } from "../../lib/syscalls.ts";
+import { BlockMap } from "./block-map.ts";
+import { targetFault, tooSmall } from "./target-faults.ts";
+import { WritebackWindow } from "./writeback-window.ts";
+import { BLOCK_BYTES, dataRuns, isZero, MIB, zeroMiB } from "./zero-blocks.ts";
+
+/** Writes this large go straight from the caller's buffer; smaller ones are gathered first. */
+const DIRECT_BYTES = MIB / 2;
+
+export interface RawTargetOptions {
+  handle: FileHandle;
+  path: string;
+  calls: Syscalls;
+  /** No byte may lie past this. */
+  limitBytes: number;
+  /** Zero blocks are left out, because the target reads as zeros or will be cleared; false writes every byte. */
+  skipZeros: boolean;
+  /** What was there before is still there: the rest of a block written in part is zeroed with it. */
+  stale: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Owns the descriptor. After the first failed write or sync it refuses everything but close(): the kernel tells an error
+ * of writeback once, so another sync on the same descriptor would call lost bytes safe.
+ */
+export class RawTarget {
+  readonly handle: FileHandle;
+  readonly #options: RawTargetOptions;
+  readonly #window: WritebackWindow;
+  readonly #written = new BlockMap();
+  #skipZeros: boolean;
+  #broken: unknown;
+  #turns: Promise<unknown> = Promise.resolve();
+  #gathered: Buffer = Buffer.allocUnsafeSlow(MIB);
+  #spare: Buffer = Buffer.allocUnsafeSlow(MIB);
+  #gatheredOffset = 0;
+  #gatheredBytes = 0;
+  #inFlight: Promise<void> = Promise.resolve();
+  /** Bytes really written, holes left out. */
+  writtenBytes = 0;
+  /** End of the furthest range written or zeroed. */
+  endBytes = 0;
+
+  constructor(options: RawTargetOptions) {
+    this.#options = options;
+    this.handle = options.handle;
+    this.#skipZeros = options.skipZeros;
+    this.#window = new WritebackWindow(options.handle.fd, options.calls);
+  }
+
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  /** Calls are run one after another; the buffer is the caller's again once this resolves. @throws Fault */
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#admit(offset, bytes.length);
+      const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      if (source.length < DIRECT_BYTES) return this.#gather(offset, source);
+      await this.#settle();
+      await this.#place(offset, source);
+    });
+  }
+
+  /** The range reads as zeros afterwards (a stale target: after clearUnwritten). @throws Fault */
+  zero(offset: number, length: number): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#admit(offset, length);
+      await this.#settle();
+      const end = offset + length;
+      const blocks = this.#written.runs(Math.floor(offset / BLOCK_BYTES), Math.ceil(end / BLOCK_BYTES), true);
+      for (const { start, end: stop } of blocks) {
+        await this.#zeroWritten(Math.max(offset, start * BLOCK_BYTES), Math.min(end, stop * BLOCK_BYTES));
+      }
+    });
+  }
+
+  /** Everything handed over is with the kernel when this resolves. @throws Fault */
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#settle());
+  }
+
+  /** Counts a range as written, which an outside writer fills. */
+  countAsWritten(offset: number, length: number): void {
+    this.#written.mark(Math.floor(offset / BLOCK_BYTES), Math.ceil((offset + length) / BLOCK_BYTES));
+  }
+
+  /** Writes zeros to every block below `endBytes` that was not written: preallocation where fallocate does not serve. */
+  fillUnwritten(endBytes: number): Promise<void> {
+    return this.#eachUnwritten(endBytes, async (start, end) => {
+      await this.#writeZeros(start, end);
+      this.#written.mark(Math.floor(start / BLOCK_BYTES), Math.ceil(end / BLOCK_BYTES));
+    });
+  }
+
+  /** Reads every block below `endBytes` that was not written, and zeroes those that are not zero. @throws Fault */
+  clearUnwritten(endBytes: number): Promise<void> {
+    const seen = Buffer.allocUnsafeSlow(MIB);
+    return this.#eachUnwritten(endBytes, async (start, end) => {
+      const bytes = seen.subarray(0, end - start);
+      await this.#guard("read", async () => {
+        await readFully(this.handle, bytes, start);
+        await this.#options.calls.dropCache(this.handle.fd, start, bytes.length);
+      });
+      if (isZero(bytes)) return;
+      for (const run of dataRuns(bytes, start, () => false)) await this.#writeZeros(start + run.start, start + run.end);
+    });
+  }
+
+  /** Runs a step on the descriptor; its failure is final for this target. @throws Fault */
+  step(name: string, act: () => Promise<void>): Promise<void> {
+    return this.#inTurn(() => this.#guard(name, act));
+  }
+
+  /** Waits for what is under way and closes. The first error of a write is not told again. */
+  async close(): Promise<void> {
+    await this.#turns;
+    await this.#inFlight;
+    await this.handle.close();
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      this.#refuseBroken();
+      return act();
+    };
+    const turn = this.#turns.then(run);
+    // A failed turn is its caller's to report; the next one has to run all the same.
+    this.#turns = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  #refuseBroken(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+  }
+
+  #admit(offset: number, length: number): void {
+    const end = offset + length;
+    if (end > this.#options.limitBytes) throw tooSmall(end, this.#options.limitBytes);
+    this.endBytes = Math.max(this.endBytes, end);
+  }
+
+  async #guard(name: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (cause) {
+      this.#broken ??= targetFault(cause, `${name} ${this.#options.path}`);
+      throw this.#broken;
+    }
+  }
+
+  async #gather(offset: number, bytes: Buffer): Promise<void> {
+    for (let taken = 0; taken < bytes.length;) {
+      const at = offset + taken;
+      if (this.#gatheredBytes > 0 && at !== this.#gatheredOffset + this.#gatheredBytes) await this.#swap();
+      if (this.#gatheredBytes === 0) this.#gatheredOffset = at;
+      // An odd start makes a short buffer, so that the next one begins at a block.
+      const roomBytes = MIB - (this.#gatheredOffset % BLOCK_BYTES) - this.#gatheredBytes;
+      const copied = bytes.copy(this.#gathered, this.#gatheredBytes, taken, Math.min(bytes.length, taken + roomBytes));
+      this.#gatheredBytes += copied;
+      taken += copied;
+      if (copied === roomBytes) await this.#swap();
+    }
+  }
+
+  /** Sends the gathered bytes on their way, and goes on gathering in the other buffer. */
+  async #swap(): Promise<void> {
+    await this.#landed();
+    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
+    this.#inFlight = this.#place(this.#gatheredOffset, bytes).catch((cause: unknown) => {
+      this.#broken ??= cause;
+    });
+    [this.#gathered, this.#spare] = [this.#spare, this.#gathered];
+    this.#gatheredBytes = 0;
+  }
+
+  async #landed(): Promise<void> {
+    await this.#inFlight;
+    this.#refuseBroken();
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#gatheredBytes > 0) await this.#swap();
+    await this.#landed();
+  }
+
+  async #place(offset: number, bytes: Buffer): Promise<void> {
+    for (const { start, end } of this.#runsOf(offset, bytes)) {
+      const from = offset + start;
+      const to = offset + end;
+      if (this.#options.stale) await this.#zeroEdges(from, to);
+      await this.#writeOut(from, bytes.subarray(start, end));
+      this.countAsWritten(from, to - from);
+    }
+  }
+
+  #runsOf(offset: number, bytes: Buffer): { start: number; end: number }[] {
+    if (!this.#skipZeros) return [{ start: 0, end: bytes.length }];
+    const first = Math.floor(offset / BLOCK_BYTES);
+    const last = Math.ceil((offset + bytes.length) / BLOCK_BYTES);
+    if (isZero(bytes) && this.#written.runs(first, last, true).next().done) return [];
+    return dataRuns(bytes, offset, () => false);
+  }
+
+  /** Zeroes what a first write leaves of its outer blocks: clearUnwritten goes by whole blocks. */
+  async #zeroEdges(from: number, to: number): Promise<void> {
+    const head = Math.floor(from / BLOCK_BYTES);
+    const tail = Math.floor(to / BLOCK_BYTES);
+    const tailEnd = Math.min((tail + 1) * BLOCK_BYTES, this.#options.limitBytes);
+    if (from > head * BLOCK_BYTES && !this.#written.has(head)) await this.#writeZeros(head * BLOCK_BYTES, from);
+    if (to % BLOCK_BYTES > 0 && to < tailEnd && !this.#written.has(tail)) await this.#writeZeros(to, tailEnd);
+  }
+
+  /** Zeroes a range that was written: whole blocks are punched where that works and is wanted, the rest is overwritten. */
+  async #zeroWritten(from: number, to: number): Promise<void> {
+    const first = Math.ceil(from / BLOCK_BYTES);
+    const last = Math.floor(to / BLOCK_BYTES);
+    if (!this.#skipZeros || this.#options.stale || last <= first) return this.#writeZeros(from, to);
+    const start = first * BLOCK_BYTES;
+    const end = last * BLOCK_BYTES;
+    try {
+      await this.#options.calls.allocate(this.handle.fd, "punch", start, end - start);
+    } catch (cause) {
+      if (!isUnsupported(cause)) await this.#guard("punch", () => Promise.reject(cause));
+      return this.#writeZeros(from, to);
+    }
+    this.#written.mark(first, last, false);
+    await this.#writeZeros(from, start);
+    await this.#writeZeros(end, to);
+  }
+
+  async #writeZeros(from: number, to: number): Promise<void> {
+    for (let at = from; at < to; at += MIB) await this.#writeOut(at, zeroMiB.subarray(0, Math.min(MIB, to - at)));
+  }
+
+  async #writeOut(offset: number, bytes: Buffer): Promise<void> {
+    await this.#guard("write", async () => {
+      for (let done = 0; done < bytes.length;) {
+        done += (await this.handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+      }
+      this.writtenBytes += bytes.length;
+      await this.#window.note(offset, bytes.length);
+    });
+  }
+
+  #eachUnwritten(endBytes: number, act: (start: number, end: number) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#settle();
+      for (const { start, end } of this.#written.runs(0, Math.ceil(endBytes / BLOCK_BYTES), false)) {
+        const stop = Math.min(end * BLOCK_BYTES, endBytes);
+        for (let at = start * BLOCK_BYTES; at < stop; at += MIB) {
+          this.#options.signal?.throwIfAborted();
+          await act(at, Math.min(stop, at + MIB));
+        }
+      }
+    });
+  }
+}
+
+async function readFully(handle: FileHandle, bytes: Buffer, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done);
+    if (bytesRead === 0) throw new Error(`the target ends at byte ${offset + done}`);
+    done += bytesRead;
+  }
+}

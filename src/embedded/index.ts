@@ -1,0 +1,128 @@
+// A cluster in one process (design.md section 5): API server, one node, volumes and the controllers, wired together.
+// The controllers speak HTTPS to the server, as they would to any other; only the node uses the in-process client.
+import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { startControllers } from "../controllers/index.ts";
+import { clientNodeClient, type KubeClient } from "../kube/index.ts";
+import { kubeletBackoff, type BackoffShape } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { admission } from "./admission.ts";
+import { startPods } from "./pods/index.ts";
+import { startScheduler } from "./scheduler/index.ts";
+import { seed } from "./seed.ts";
+import { startServer } from "./server/index.ts";
+import { openStore } from "./store/index.ts";
+import type { PodLogs } from "./types.ts";
+import { startVolumes } from "./volumes/index.ts";
+import { makeLog } from "../telemetry/index.ts";
+
+export { defaultClass } from "./seed.ts";
+
+export const nodeName = "embedded";
+export const importerImage = "cdi-importer:embedded";
+export const cdiNamespace = "cdi";
+
+export interface EmbeddedOptions {
+  /** Everything that outlives the process: store, certificates, volumes. Created if absent. */
+  dir: string;
+  /** The checkout or installed package: holds dist/ and node_modules/. */
+  appDir: string;
+  /** 0 or absent: any free port. */
+  port?: number;
+  /** Pods that run at once; others wait. */
+  maxRunning: number;
+  /** Container restarts; the kubelet's own by default. */
+  backoff?: BackoffShape;
+  /** Leave the controllers to another process (programs/controller with KUBECONFIG). */
+  withoutControllers?: boolean;
+  clock: Clock;
+  log: Log;
+}
+
+export interface Embedded {
+  readonly url: string;
+  /** Admin's kubeconfig, YAML. */
+  readonly kubeconfig: string;
+  /** In process, same semantics as over the wire. */
+  readonly client: KubeClient;
+  /** Stops everything; nothing outlives it. Volumes and objects stay on disk. */
+  close(): Promise<void>;
+}
+
+/** The log of a cluster in one process, JSON lines on stderr. */
+export const embeddedLog = (verbosity: number): Log => makeLog({ name: "cdi-up", verbosity });
+
+/** @throws Error when the folder is in use by another instance */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { dir, clock, log } = options;
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const running: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of running.splice(0).reverse()) await one.close();
+  };
+  try {
+    const store = await openStore({ dir: join(dir, "store") });
+    running.push(store);
+    // The server needs the node's logs, the node needs the server: the node is filled in below.
+    const node: { logs?: PodLogs } = {};
+    const logs: PodLogs = {
+      read(...about) {
+        if (!node.logs) throw new Error("the node has not started yet");
+        return node.logs.read(...about);
+      },
+    };
+    const serverDir = join(dir, "server");
+    const server = await startServer({ store, dir: serverDir, port: options.port ?? 0, clock, log: log.with({ room: "server" }), logs, admission });
+    running.push(server);
+    await seed(server.client);
+    await startNode(server.client, options, running, node);
+    const kubeconfig = server.kubeconfig();
+    if (!options.withoutControllers) running.push(await controllersOver(kubeconfig, options));
+    return { url: server.url, kubeconfig, client: server.client, close };
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function startNode(client: KubeClient, options: EmbeddedOptions, running: { close(): Promise<void> }[], node: { logs?: PodLogs }): Promise<void> {
+  const { dir, appDir, clock, maxRunning } = options;
+  const log = options.log.with({ room: "node" });
+  const volumes = await startVolumes({ client, dir: join(dir, "volumes"), clock, log });
+  running.push(volumes);
+  const importer = [process.execPath, "--enable-source-maps", join(appDir, "dist", "importer.js")];
+  const pods = await startPods({
+    client,
+    volumes,
+    dir: join(dir, "pods"),
+    nodeName,
+    appDirs: [appDir],
+    images: { [importerImage]: importer },
+    maxRunning,
+    backoff: options.backoff ?? kubeletBackoff,
+    clock,
+    log,
+  });
+  running.push(pods);
+  node.logs = pods.logs;
+  running.push(await startScheduler({ client, nodeName, clock, log }));
+}
+
+async function controllersOver(kubeconfig: string, { clock, log }: EmbeddedOptions): Promise<{ close(): Promise<void> }> {
+  const stop = new AbortController();
+  const client = clientNodeClient({ text: kubeconfig });
+  const controllers = await startControllers({
+    client,
+    clock,
+    log: log.with({ room: "controllers" }),
+    options: { cdiNamespace, importerImage, pullPolicy: "IfNotPresent", verbosity: 1 },
+    signal: stop.signal,
+  });
+  return {
+    async close() {
+      stop.abort();
+      await controllers.close();
+    },
+  };
+}

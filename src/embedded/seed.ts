@@ -1,0 +1,68 @@
+// What a fresh embedded cluster holds as data: the kinds of this project, one default storage class with its profile, and
+// a CDIConfig with its status filled (interfaces/storage-decisions.md sections 3 and 4).
+import { crdOf } from "../api/crd.ts";
+import { declaredKinds } from "../api/declared-kinds.ts";
+import { kinds } from "../api/kinds.ts";
+import { keyOf, type KindRef, type KubeObject } from "../api/meta.ts";
+import { isAlreadyExists, type KubeClient } from "../kube/index.ts";
+
+export const defaultClass = "local";
+export const embeddedProvisioner = "cdi.kubevirt.io/embedded";
+
+/** Newest upstream's default (storage-decisions.md 1c). */
+const overhead = "0.06";
+
+const storageClass: KubeObject = {
+  apiVersion: "storage.k8s.io/v1",
+  kind: "StorageClass",
+  metadata: { name: defaultClass, annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+  provisioner: embeddedProvisioner,
+  reclaimPolicy: "Delete",
+  volumeBindingMode: "Immediate",
+};
+
+const claimPropertySets = ["Filesystem", "Block"].map((volumeMode) => ({ accessModes: ["ReadWriteOnce"], volumeMode }));
+const labels = { app: "containerized-data-importer", "cdi.kubevirt.io": "" };
+
+const storageProfile: KubeObject = {
+  apiVersion: kinds.storageProfile.apiVersion,
+  kind: kinds.storageProfile.kind,
+  metadata: { name: defaultClass, labels },
+  spec: {},
+  status: { storageClass: defaultClass, provisioner: embeddedProvisioner, claimPropertySets, cloneStrategy: "copy", dataImportCronSourceFormat: "pvc" },
+};
+
+const cdiConfig: KubeObject = {
+  apiVersion: kinds.cdiConfig.apiVersion,
+  kind: kinds.cdiConfig.kind,
+  metadata: { name: "config", labels },
+  spec: {},
+  status: {
+    preallocation: false,
+    scratchSpaceStorageClass: defaultClass,
+    filesystemOverhead: { global: overhead, storageClass: { [defaultClass]: overhead } },
+    defaultPodResourceRequirements: {
+      limits: { cpu: "750m", memory: "600M" },
+      requests: { cpu: "100m", memory: "60M" },
+    },
+  },
+};
+
+/** Creates what is missing; objects of an earlier run are left as their user made them. */
+export async function seed(client: KubeClient): Promise<void> {
+  for (const kind of declaredKinds) await ensure(client, kinds.crd, crdOf(kind));
+  await ensure(client, kinds.storageClass, storageClass);
+  await ensure(client, kinds.storageProfile, storageProfile);
+  await ensure(client, kinds.cdiConfig, cdiConfig);
+}
+
+async function ensure(client: KubeClient, kind: KindRef, object: KubeObject): Promise<void> {
+  const made = await client.create(object, kind).catch((cause: unknown) => {
+    if (isAlreadyExists(cause)) return undefined;
+    throw cause;
+  });
+  // A create drops the status where the kind has a status subresource: write it once, on the object we made.
+  if (made && object.status !== undefined && made.status === undefined) {
+    await client.patch({ kind, ...keyOf(made) }, { status: object.status }, { type: "merge", subresource: "status" });
+  }
+}

@@ -1,0 +1,65 @@
+// The gates a write passes before it is stored: unknown fields, defaults, schema, and the admission hooks.
+import type { KubeObject } from "../../api/meta.ts";
+import type { AdmissionReader, Cause } from "../types.ts";
+import { ApiError, badRequest, invalid } from "./errors.ts";
+import { keyFor, type Resource } from "./resource.ts";
+import { valueOf, type World, type WriteContext } from "./world.ts";
+
+/** Prunes, fills defaults and validates; changes `draft`. @throws ApiError 400 in strict mode, 422 */
+export function passSchema(
+  resource: Resource,
+  draft: KubeObject,
+  { fieldValidation = "Warn", warn }: WriteContext,
+): void {
+  const { schema } = resource;
+  if (!schema) return;
+  const unknown = schema.prune(draft).map((path) => `unknown field "${path}"`);
+  if (unknown.length > 0 && fieldValidation === "Strict") {
+    const { kind, version } = resource;
+    throw badRequest(
+      `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${unknown.join(", ")}`,
+    );
+  }
+  if (fieldValidation === "Warn") for (const text of unknown) warn?.(text);
+  schema.fillDefaults(draft);
+  const errors = schema.validate(draft);
+  if (errors.length > 0) throw invalid(resource, draft.metadata.name ?? "", errors);
+}
+
+/** Asks the hooks; the answer reads as the real server's when a webhook denies. @throws ApiError 422 */
+export function passAdmission(
+  world: World,
+  resource: Resource,
+  operation: "CREATE" | "UPDATE" | "DELETE",
+  object: KubeObject,
+  oldObject?: KubeObject,
+): void {
+  if (world.admission.length === 0) return;
+  const read: AdmissionReader = {
+    get(kind, name, namespace) {
+      const target = world.registry.find(kind.apiVersion, kind.plural);
+      const row = target && world.store.get(keyFor(target, namespace, name));
+      return row && valueOf(row);
+    },
+  };
+  const { apiVersion, kind, plural, namespaced } = resource;
+  const request = {
+    operation,
+    kind: { apiVersion, kind, plural, namespaced },
+    object,
+    ...(oldObject ? { oldObject } : {}),
+  };
+  for (const hook of world.admission) {
+    const causes = hook(request, read);
+    if (causes.length > 0) throw denied(resource, object, causes);
+  }
+}
+
+function denied(resource: Resource, object: KubeObject, causes: readonly Cause[]): ApiError {
+  const webhook = `${resource.singular}-validate.${resource.group || "kubernetes.io"}`;
+  const message = causes.map((cause) => ` ${cause.message}`).join("");
+  return new ApiError(422, "", `admission webhook "${webhook}" denied the request: ${message}`, {
+    name: object.metadata.name ?? "",
+    causes: causes.map(({ type, message: text, field }) => ({ reason: type, message: text, field })),
+  });
+}

@@ -1,0 +1,81 @@
+// The built-in kinds: one row each.
+import { stamp } from "../../../lib/clock.ts";
+import { kinds } from "../../../api/kinds.ts";
+import type { KindRef } from "../../../api/meta.ts";
+import { establish } from "../custom-resource.ts";
+import { groupOf, versionOf, type Column, type Resource } from "../resource.ts";
+import * as columns from "./columns.ts";
+import { podColumns } from "./pod-columns.ts";
+import { fillPod } from "./pod-defaults.ts";
+import * as prepare from "./prepare.ts";
+
+type Row = [KindRef, readonly Column[], Partial<Resource>?];
+
+const all = ["all"];
+const rows: Row[] = [
+  [
+    kinds.namespace,
+    columns.namespaceColumns,
+    {
+      shortNames: ["ns"],
+      hasStatus: true,
+      nameRule: "label",
+      prepareCreate: prepare.fillNamespace,
+      prepareUpdate: prepare.keepNamespaceFinalizers,
+    },
+  ],
+  [kinds.node, columns.nodeColumns, { shortNames: ["no"], hasStatus: true }],
+  [kinds.pod, podColumns, { shortNames: ["po"], categories: all, hasStatus: true, prepareCreate: fillPod }],
+  [kinds.claim, columns.claimColumns, { shortNames: ["pvc"], hasStatus: true, prepareCreate: prepare.fillClaim }],
+  [kinds.volume, columns.volumeColumns, { shortNames: ["pv"], hasStatus: true, prepareCreate: prepare.fillVolume }],
+  [kinds.event, columns.eventColumns, { shortNames: ["ev"] }],
+  [kinds.configMap, columns.configMapColumns, { shortNames: ["cm"] }],
+  [kinds.secret, columns.secretColumns, { prepareCreate: prepare.fillSecret, prepareUpdate: prepare.fillSecret }],
+  [
+    kinds.service,
+    columns.serviceColumns,
+    { shortNames: ["svc"], categories: all, hasStatus: true, nameRule: "label", prepareCreate: prepare.fillService },
+  ],
+  [kinds.endpoints, columns.endpointsColumns, { shortNames: ["ep"] }],
+  [kinds.serviceAccount, columns.serviceAccountColumns, { shortNames: ["sa"] }],
+  [kinds.storageClass, columns.storageClassColumns, { shortNames: ["sc"], prepareCreate: prepare.fillStorageClass }],
+  [kinds.csiDriver, columns.csiDriverColumns],
+  [kinds.lease, columns.leaseColumns],
+  [
+    kinds.crd,
+    columns.crdColumns,
+    {
+      shortNames: ["crd", "crds"],
+      categories: ["api-extensions"],
+      hasStatus: true,
+      hasGeneration: true,
+      prepareCreate(draft) {
+        draft.metadata.finalizers = [...new Set([...(draft.metadata.finalizers ?? []), crdFinalizer])];
+        establish(draft, stamp(Date.parse(draft.metadata.creationTimestamp ?? "")));
+      },
+      prepareUpdate(draft, old) {
+        prepare.keepCrdStatus(draft, old);
+        establish(draft, draft.metadata.creationTimestamp ?? "");
+      },
+    },
+  ],
+];
+
+/** Held until the last object of the definition is gone. */
+export const crdFinalizer = "customresourcecleanup.apiextensions.k8s.io";
+
+export const builtins: readonly Resource[] = rows.map(([ref, cells, more]) => ({
+  ...ref,
+  group: groupOf(ref.apiVersion),
+  version: versionOf(ref.apiVersion),
+  singular: ref.kind.toLowerCase(),
+  listKind: `${ref.kind}List`,
+  shortNames: [],
+  categories: [],
+  hasStatus: false,
+  custom: false,
+  hasGeneration: false,
+  nameRule: "subdomain",
+  columns: cells,
+  ...more,
+}));

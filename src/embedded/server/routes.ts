@@ -1,0 +1,139 @@
+// The one way in: every request of the wire, from its path to its answer.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { answerOf, json, plain, send, type Answer } from "./answers.ts";
+import {
+  aggregatedDiscovery,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+  oneApiGroup,
+  versionInfo,
+} from "./discovery.ts";
+import { methodNotAllowed, noSuchPath, unauthorized } from "./errors.ts";
+import { aggregatedVersion, shapeOf, wantsAggregated } from "./media.ts";
+import { openApiDocument } from "./openapi/document.ts";
+import { encodeDocument } from "./openapi/protobuf.ts";
+import { targetOf } from "./request.ts";
+import { serveLogs } from "./serve-logs.ts";
+import { serveResource } from "./serve-resource.ts";
+import { streamWatch } from "./watch-stream.ts";
+import type { PodLogs } from "../types.ts";
+import type { World } from "./world.ts";
+
+export interface Routing {
+  world: World;
+  logs: PodLogs | undefined;
+  /** Whether the caller may do anything; there is nobody but the administrator. */
+  isAdmin(request: IncomingMessage): boolean;
+  /** "host:port" as clients see it. */
+  address(): string;
+  signal: AbortSignal;
+}
+
+/** Open to all, as on the real server. */
+const openPaths = ["healthz", "livez", "readyz", "version"];
+
+export async function route(routing: Routing, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { world } = routing;
+  const { pathname, searchParams } = new URL(request.url ?? "/", "https://localhost");
+  try {
+    const words = pathname
+      .split("/")
+      .filter((word) => word !== "")
+      .map(decodeURIComponent);
+    if (!openPaths.includes(words[0] ?? "") && !routing.isAdmin(request)) throw unauthorized();
+    const answer = await answerTo(routing, words, request, searchParams, response);
+    if (answer) send(response, answer);
+  } catch (cause) {
+    if (response.headersSent) {
+      world.log.warn("Request failed after its answer had begun", { path: pathname, cause });
+      response.destroy();
+      return;
+    }
+    send(response, answerOf(cause instanceof URIError ? noSuchPath() : cause, world.log));
+  }
+}
+
+/** @returns undefined when the answer was streamed */
+async function answerTo(
+  routing: Routing,
+  words: readonly string[],
+  request: IncomingMessage,
+  query: URLSearchParams,
+  response: ServerResponse,
+): Promise<Answer | undefined> {
+  const { world, logs, signal } = routing;
+  const about = aboutServer(routing, words, request);
+  if (about) return about;
+  const inCore = words[0] === "api";
+  if (!inCore && words[0] !== "apis") throw noSuchPath();
+  const apiVersion = inCore ? (words[1] ?? "") : `${words[1]}/${words[2]}`;
+  const target = targetOf(world.registry, apiVersion, words.slice(inCore ? 2 : 3));
+  const { resource, namespace = "", name = "", subresource } = target;
+  if (subresource === "log" && resource.apiVersion === "v1" && resource.plural === "pods" && request.method === "GET") {
+    await serveLogs(logs, { namespace, name }, query, response, signal);
+    return undefined;
+  }
+  const watching = query.get("watch") === "true" || query.get("watch") === "1";
+  if (!watching || request.method !== "GET") return serveResource({ world, target, request, query });
+  streamWatch(world, target, response, { query, shape: shapeOf(request.headers.accept), signal });
+  return undefined;
+}
+
+/** Health, version, discovery and OpenAPI. */
+function aboutServer(
+  { world, address }: Routing,
+  words: readonly string[],
+  request: IncomingMessage,
+): Answer | undefined {
+  const { registry } = world;
+  const [root = "", second, third, fourth] = words;
+  const depth = words.length;
+  const { accept } = request.headers;
+  const reading = (): void => {
+    if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
+  };
+  switch (root) {
+    case "healthz":
+    case "livez":
+    case "readyz":
+      reading();
+      return plain("ok");
+    case "version":
+      reading();
+      return json(versionInfo);
+    case "openapi":
+      if (second !== "v2" || depth !== 2) return undefined;
+      reading();
+      return openApi(world, accept);
+    case "api":
+      if (depth === 1) return wantsAggregated(accept) ? aggregated(world, true, accept) : json(apiVersions(address()));
+      return depth === 2 ? json(apiResourceList(registry, second ?? "")) : undefined;
+    case "apis":
+      if (depth === 1) return wantsAggregated(accept) ? aggregated(world, false, accept) : json(apiGroupList(registry));
+      if (depth === 2) return json(oneApiGroup(registry, second ?? ""));
+      return depth === 3 && fourth === undefined ? json(apiResourceList(registry, `${second}/${third}`)) : undefined;
+    case "":
+      return json({ paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"] });
+    default:
+      return undefined;
+  }
+}
+
+function aggregated({ registry }: World, core: boolean, accept: string | undefined): Answer {
+  const version = aggregatedVersion(accept);
+  return {
+    ...json(aggregatedDiscovery(registry, core, version)),
+    media: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+  };
+}
+
+function openApi({ registry }: World, accept: string | undefined): Answer {
+  const document = openApiDocument(registry);
+  if (!accept?.includes("proto-openapi")) return json(document);
+  return {
+    code: 200,
+    body: encodeDocument(document),
+    media: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+  };
+}

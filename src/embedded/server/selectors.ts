@@ -1,0 +1,61 @@
+// Label and field selectors: text -> predicate. Source: apimachinery labels.Parse and fields.ParseSelector.
+import type { KubeObject } from "../../api/meta.ts";
+import { badRequest } from "./errors.ts";
+import type { Resource } from "./resource.ts";
+import { isRecord } from "./schema/structural.ts";
+
+export type Predicate = (object: KubeObject) => boolean;
+
+const setTerm = /^\s*([^\s!=,()]+)\s+(in|notin)\s*\(([^()]*)\)\s*$/;
+const equalTerm = /^\s*([^\s!=,()]+)\s*(==|=|!=)\s*([^\s=!,()]*)\s*$/;
+const existsTerm = /^\s*(!?)\s*([^\s!=,()]+)\s*$/;
+
+/** @throws ApiError 400 */
+export function parseLabelSelector(text: string): Predicate {
+  const terms = text
+    .split(/,(?![^()]*\))/)
+    .filter((term) => term.trim() !== "")
+    .map(labelTerm);
+  return (object) => terms.every((term) => term(object.metadata.labels ?? {}));
+}
+
+function labelTerm(term: string): (labels: Record<string, string>) => boolean {
+  const set = setTerm.exec(term);
+  if (set) {
+    const [, name = "", operator, list = ""] = set;
+    const values = list.split(",").map((value) => value.trim());
+    return (labels) => values.includes(labels[name] ?? "\0") === (operator === "in");
+  }
+  const equal = equalTerm.exec(term);
+  if (equal) {
+    const [, name = "", operator, value] = equal;
+    return (labels) => (labels[name] === value) === (operator !== "!=");
+  }
+  const exists = existsTerm.exec(term);
+  if (!exists) throw badRequest(`unable to parse requirement: ${JSON.stringify(term)}`);
+  const [, not, name = ""] = exists;
+  return (labels) => (labels[name] !== undefined) === (not === "");
+}
+
+/** Custom resources select by name and namespace alone. @throws ApiError 400 */
+export function parseFieldSelector(text: string, resource: Resource): Predicate {
+  const terms = text
+    .split(",")
+    .filter((term) => term.trim() !== "")
+    .map((term) => {
+      const match = /^\s*([^=!\s]+)\s*(==|=|!=)\s*(.*?)\s*$/.exec(term);
+      if (!match) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
+      const [, path = "", operator, value] = match;
+      const common = path === "metadata.name" || path === "metadata.namespace";
+      if (!common && resource.custom) throw badRequest(`field label not supported: ${path}`);
+      const words = path.split(".");
+      return (object: KubeObject) => (fieldOf(object, words) === value) === (operator !== "!=");
+    });
+  return (object) => terms.every((term) => term(object));
+}
+
+function fieldOf(object: KubeObject, words: readonly string[]): string {
+  let at: unknown = object;
+  for (const word of words) at = isRecord(at) ? at[word] : undefined;
+  return typeof at === "string" || typeof at === "number" || typeof at === "boolean" ? String(at) : "";
+}

@@ -1,0 +1,175 @@
+// The verbs of one resource over HTTP: method and target in, answer out.
+import type { IncomingMessage } from "node:http";
+import { json, type Answer } from "./answers.ts";
+import { mediaOf, parseBody, readBody } from "./body.ts";
+import { badRequest, methodNotAllowed, noSuchPath, unsupportedMedia } from "./errors.ts";
+import { shapeOf, type Shape } from "./media.ts";
+import { patched, patchKindOf } from "./patch/index.ts";
+import { getObject, listObjects } from "./read.ts";
+import { deleteObject, type DeleteOptions } from "./remove.ts";
+import type { Target } from "./request.ts";
+import { isRecord } from "./schema/structural.ts";
+import { partialOf, tableOf } from "./tables.ts";
+import { createObject, replaceObject, updateObject } from "./write.ts";
+import type { Shown, World, WriteContext } from "./world.ts";
+
+interface Call {
+  world: World;
+  target: Target;
+  request: IncomingMessage;
+  query: URLSearchParams;
+}
+
+export async function serveResource(call: Call): Promise<Answer> {
+  const { target, request } = call;
+  const { name, subresource, resource } = target;
+  if (subresource !== undefined && !(subresource === "status" && resource.hasStatus)) throw noSuchPath();
+  switch (request.method) {
+    case "GET":
+      return name === undefined ? list(call) : shownAs(call, getObject(call.world, resource, target.namespace, name));
+    case "POST":
+      if (name !== undefined) throw methodNotAllowed();
+      return write(
+        call,
+        async (body, context) => createObject(call.world, resource, target.namespace, body, context),
+        201,
+      );
+    case "PUT":
+      return write(call, async (body, context) =>
+        updateObject(call.world, resource, target.namespace, nameIn(target), body, context),
+      );
+    case "PATCH":
+      return write(call, async (body, context) => {
+        const kind = patchKindOf(resource, mediaOf(request));
+        const change = (old: Parameters<typeof patched>[0]): unknown => patched(old, kind, body);
+        return replaceObject(call.world, resource, target.namespace, nameIn(target), change, context);
+      });
+    case "DELETE":
+      if (subresource !== undefined) throw methodNotAllowed();
+      return name === undefined ? removeAll(call) : removeOne(call, name);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function nameIn({ name }: Target): string {
+  if (name === undefined) throw methodNotAllowed();
+  return name;
+}
+
+function shownAs({ world, target, request, query }: Call, shown: Shown, code = 200): Answer {
+  const shape = shapeOf(request.headers.accept);
+  if (shape.as === "object") return { code, body: shown.text };
+  if (shape.as !== "Table") return json(partialOf(shown.value), code);
+  const { resourceVersion } = shown.value.metadata;
+  return json(tableOf(target.resource, [shown], { resourceVersion }, tableOptions(world, shape, query)), code);
+}
+
+const tableOptions = (world: World, { version }: Shape & { as: "Table" }, query: URLSearchParams) => ({
+  version,
+  include: query.get("includeObject") ?? undefined,
+  nowMs: world.clock.now(),
+});
+
+const selectionIn = (query: URLSearchParams) => ({
+  labelSelector: query.get("labelSelector") ?? undefined,
+  fieldSelector: query.get("fieldSelector") ?? undefined,
+});
+
+function list({ world, target, request, query }: Call): Answer {
+  const { resource, namespace } = target;
+  const { revision, items } = listObjects(world, resource, namespace, selectionIn(query));
+  const metadata = { resourceVersion: String(revision) };
+  const shape = shapeOf(request.headers.accept);
+  if (shape.as === "Table") return json(tableOf(resource, items, metadata, tableOptions(world, shape, query)));
+  if (shape.as !== "object") {
+    const partial = items.map(({ value }) => partialOf(value));
+    return json({ kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", metadata, items: partial });
+  }
+  const { listKind, apiVersion } = resource;
+  const head = JSON.stringify({ kind: listKind, apiVersion, metadata });
+  return { code: 200, body: `${head.slice(0, -1)},"items":[${items.map(({ text }) => text).join(",")}]}` };
+}
+
+async function write(
+  call: Call,
+  perform: (body: unknown, context: WriteContext) => Promise<Shown>,
+  code = 200,
+): Promise<Answer> {
+  const { request, query, target } = call;
+  const media = mediaOf(request);
+  // Server-side apply comes as YAML; it is refused as the media type it is, before its body is looked at.
+  if (media === "application/apply-patch+yaml")
+    throw unsupportedMedia(["application/json-patch+json", "application/merge-patch+json"]);
+  const body = parseBody(media, await readBody(request));
+  if (body === undefined) throw badRequest("the request has no body");
+  const warnings: string[] = [];
+  const shown = await perform(body, {
+    ...(target.subresource === "status" ? { subresource: "status" } : {}),
+    dryRun: isDryRun(query.getAll("dryRun")),
+    fieldValidation: fieldValidationIn(query),
+    warn: (text) => warnings.push(text),
+  });
+  return { ...shownAs(call, shown, code), warnings };
+}
+
+function isDryRun(values: readonly string[]): boolean {
+  const unknown = values.find((value) => value !== "All" && value !== "");
+  if (unknown !== undefined) throw badRequest(`invalid dryRun ${JSON.stringify(unknown)}: only "All" is supported`);
+  return values.includes("All");
+}
+
+function fieldValidationIn(query: URLSearchParams): "Ignore" | "Warn" | "Strict" {
+  const text = query.get("fieldValidation") || "Warn";
+  if (text === "Ignore" || text === "Warn" || text === "Strict") return text;
+  throw badRequest(`invalid fieldValidation ${JSON.stringify(text)}: use Ignore, Warn or Strict`);
+}
+
+/** Options come in the query or in a body; the body wins. */
+async function deleteOptions({ request, query }: Call): Promise<DeleteOptions> {
+  const body = parseBody(mediaOf(request), await readBody(request));
+  const sent = isRecord(body) ? (body as DeleteOptions & { dryRun?: unknown; orphanDependents?: boolean }) : {};
+  const grace =
+    sent.gracePeriodSeconds ?? (query.has("gracePeriodSeconds") ? Number(query.get("gracePeriodSeconds")) : undefined);
+  const policy =
+    sent.propagationPolicy ?? query.get("propagationPolicy") ?? (sent.orphanDependents ? "Orphan" : undefined);
+  const dryRun = isDryRun([
+    ...query.getAll("dryRun"),
+    ...(Array.isArray(sent.dryRun) ? (sent.dryRun as string[]) : []),
+  ]);
+  if (policy !== undefined && policy !== "Background" && policy !== "Foreground" && policy !== "Orphan") {
+    throw badRequest(`invalid propagationPolicy ${JSON.stringify(policy)}`);
+  }
+  return {
+    ...(grace === undefined || grace === null || Number.isNaN(grace) ? {} : { gracePeriodSeconds: grace }),
+    ...(policy === undefined ? {} : { propagationPolicy: policy }),
+    ...(sent.preconditions ? { preconditions: sent.preconditions } : {}),
+    dryRun,
+  };
+}
+
+async function removeOne(call: Call, name: string): Promise<Answer> {
+  const { resource, namespace } = call.target;
+  const { left, uid } = await deleteObject(call.world, resource, namespace, name, await deleteOptions(call));
+  if (left) return { code: 200, body: left.text };
+  const details = { name, ...(resource.group ? { group: resource.group } : {}), kind: resource.plural, uid };
+  return json({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
+}
+
+async function removeAll(call: Call): Promise<Answer> {
+  const { world, target, query } = call;
+  const { resource, namespace } = target;
+  const options = await deleteOptions(call);
+  const { items } = listObjects(world, resource, namespace, selectionIn(query));
+  await Promise.all(
+    items.map(async ({ value: { metadata } }) =>
+      deleteObject(world, resource, metadata.namespace, metadata.name ?? "", options),
+    ),
+  );
+  const head = {
+    kind: resource.listKind,
+    apiVersion: resource.apiVersion,
+    metadata: { resourceVersion: String(world.store.revision) },
+  };
+  return json({ ...head, items: items.map(({ value }) => value) });
+}

@@ -1,0 +1,156 @@
+// Create and replace. All checks run in one turn with the write, so that nothing can come in between: the store's
+// expectation is a belt to these braces.
+import { randomUUID } from "node:crypto";
+import { stamp } from "../../lib/clock.ts";
+import { kinds } from "../../api/kinds.ts";
+import type { KubeObject } from "../../api/meta.ts";
+import { passAdmission, passSchema } from "./admit.ts";
+import { randomSuffix } from "./builtins/pod-defaults.ts";
+import { alreadyExists, forbidden, invalid, notFound } from "./errors.ts";
+import { checkMetadata, checkPreconditions, draftOf, keepServerFields, sameContent, specChanged } from "./metadata.ts";
+import { builtinOf } from "./registry.ts";
+import { keyFor, type Resource } from "./resource.ts";
+import { shownRow, shownValue, valueOf, type Shown, type World, type WriteContext } from "./world.ts";
+
+/** Tries for a free name behind generateName. */
+const nameTries = 8;
+const namespaces = builtinOf(kinds.namespace);
+
+/** @throws ApiError 400, 403, 404 (namespace), 409, 422 */
+export async function createObject(
+  world: World,
+  resource: Resource,
+  namespace: string | undefined,
+  body: unknown,
+  context: WriteContext = {},
+): Promise<Shown> {
+  const draft = draftOf(resource, body, namespace);
+  const { metadata } = draft;
+  const key = nameNew(world, resource, draft);
+  passNamespace(world, resource, draft);
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = stamp(world.clock.now());
+  delete metadata.resourceVersion;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.generation;
+  if (resource.hasGeneration) metadata.generation = 1;
+  if (resource.custom && resource.hasStatus) delete draft["status"];
+  resource.prepareCreate?.(draft);
+  passSchema(resource, draft, context);
+  checkMetadata(resource, draft);
+  passAdmission(world, resource, "CREATE", draft);
+  if (world.store.get(key)) throw alreadyExists(resource, metadata.name ?? "");
+  if (context.dryRun) return shownValue(draft);
+  return shownRow(await world.store.put(key, (revision) => versioned(draft, revision), { ifRevision: 0 }));
+}
+
+function nameNew(world: World, resource: Resource, { metadata }: KubeObject): string {
+  const { generateName } = metadata;
+  if (metadata.name || !generateName) return keyFor(resource, metadata.namespace, metadata.name ?? "");
+  for (let tries = 0; ; tries += 1) {
+    metadata.name = `${generateName.slice(0, 58)}${randomSuffix()}`;
+    const key = keyFor(resource, metadata.namespace, metadata.name);
+    if (!world.store.get(key) || tries === nameTries) return key;
+  }
+}
+
+/** @throws ApiError 404 without the namespace, 403 while it is being deleted */
+function passNamespace(world: World, resource: Resource, { metadata }: KubeObject): void {
+  if (!resource.namespaced) return;
+  const { name = "", namespace = "" } = metadata;
+  const row = world.store.get(keyFor(namespaces, undefined, namespace));
+  if (!row) throw notFound(namespaces, namespace);
+  if (valueOf(row).metadata.deletionTimestamp === undefined) return;
+  const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+  throw forbidden(resource, name, why);
+}
+
+const versioned = (draft: KubeObject, revision: number): KubeObject => {
+  draft.metadata.resourceVersion = String(revision);
+  return draft;
+};
+
+/**
+ * Replaces an object by what `change` makes of it. Nothing is written, and nobody is told, when nothing changed.
+ * @throws ApiError 400, 404, 409, 422
+ */
+export async function replaceObject(
+  world: World,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+  change: (old: KubeObject) => unknown,
+  context: WriteContext = {},
+): Promise<Shown> {
+  const key = keyFor(resource, namespace, name);
+  const row = world.store.get(key);
+  if (!row) throw notFound(resource, name);
+  const old = valueOf(row);
+  const draft = replacement(resource, draftOf(resource, change(old), namespace, name), old, context);
+  if (context.subresource === undefined) passAdmission(world, resource, "UPDATE", draft, old);
+  if (sameContent(draft, old)) return shownRow(row);
+  if (resource.hasGeneration && context.subresource === undefined && specChanged(resource, draft, old)) {
+    draft.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  if (context.dryRun) return shownValue(draft);
+  if (isReleased(draft) && !isReleased(old)) {
+    const removed = await world.store.remove(key, { ifRevision: row.revision });
+    return shownValue(versioned(draft, removed?.revision ?? row.revision));
+  }
+  return shownRow(await world.store.put(key, (revision) => versioned(draft, revision), { ifRevision: row.revision }));
+}
+
+/** A PUT: what was seen is the precondition, and custom resources must say what they saw. */
+export const updateObject = (
+  world: World,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+  body: unknown,
+  context: WriteContext = {},
+): Promise<Shown> =>
+  replaceObject(
+    world,
+    resource,
+    namespace,
+    name,
+    () => {
+      const { metadata } = draftOf(resource, body, namespace, name);
+      if (resource.custom && !metadata.resourceVersion) {
+        const message = `Invalid value: 0x0: must be specified for an update`;
+        throw invalid(resource, name, [{ field: "metadata.resourceVersion", reason: "FieldValueInvalid", message }]);
+      }
+      return body;
+    },
+    context,
+  );
+
+/** The draft of the part this request may write; the rest stays as it was. */
+function replacement(resource: Resource, sent: KubeObject, old: KubeObject, context: WriteContext): KubeObject {
+  checkPreconditions(resource, sent, old);
+  let draft = sent;
+  if (context.subresource === "status") {
+    draft = structuredClone(old);
+    if (sent["status"] === undefined) delete draft["status"];
+    else draft["status"] = sent["status"];
+  } else {
+    keepServerFields(resource, draft, old);
+    if (resource.hasStatus) {
+      if (old["status"] === undefined) delete draft["status"];
+      else draft["status"] = structuredClone(old["status"]);
+    }
+    resource.prepareUpdate?.(draft, old);
+  }
+  passSchema(resource, draft, context);
+  checkMetadata(resource, draft);
+  draft.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
+  return draft;
+}
+
+/** Marked for deletion, and nothing holds it any more: no finalizer, no grace period of a pod, no contents. */
+export function isReleased({ kind, metadata }: KubeObject): boolean {
+  if (metadata.deletionTimestamp === undefined) return false;
+  const held = (metadata.finalizers ?? []).length > 0 || (metadata.deletionGracePeriodSeconds ?? 0) > 0;
+  return !held && kind !== kinds.namespace.kind;
+}

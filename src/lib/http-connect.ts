@@ -1,0 +1,207 @@
+// How a socket to an origin comes to be: look-up, connect, CONNECT through a proxy, TLS. Every socket is kept in sight until
+// it closes, so that closing the client leaves none behind.
+import { lookup as systemLookup } from "node:dns";
+import { request } from "node:http";
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
+import * as tls from "node:tls";
+import { Fault } from "./faults.ts";
+import { connectFault } from "./http-faults.ts";
+import type { Hosts } from "./http-hosts.ts";
+import { bareHost, portOf } from "./http-proxy.ts";
+
+/** How to connect. */
+export interface ConnectSettings {
+  /** Trusted PEM certificates beside the system's: authorities, or a server's own certificate. */
+  readonly ca: readonly string[];
+  /** Accept any certificate. */
+  readonly insecure: boolean;
+  /** Limit for each of look-up with connect, CONNECT and TLS handshake together, ms. */
+  readonly connectTimeoutMs: number;
+  readonly hosts?: Hosts | undefined;
+  /** The proxy an https origin is reached through; undefined for none. */
+  tunnelFor(origin: URL): URL | undefined;
+}
+
+export type Connected = (error: Error | null, socket: Socket | null) => void;
+
+/** Makes sockets and remembers them. */
+export class Connections {
+  readonly #settings: ConnectSettings;
+  readonly #open = new Set<Socket>();
+  #secureContext: tls.SecureContext | undefined;
+  #failing = false;
+
+  constructor(settings: ConnectSettings) {
+    this.#settings = settings;
+  }
+
+  /** True while a socket's error is being handed round: what ends in that moment did not end, it was cut. */
+  get failing(): boolean {
+    return this.#failing;
+  }
+
+  /** Calls back once, with a socket ready for requests to the origin, or a Fault. */
+  connect(origin: URL, done: Connected): void {
+    this.#reach(origin).then(
+      (socket) => done(null, socket),
+      (cause: unknown) => done(connectFault(cause, "tcp", origin.origin), null),
+    );
+  }
+
+  destroy(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  async #reach(origin: URL): Promise<Socket> {
+    const limit = new AbortController();
+    const { connectTimeoutMs } = this.#settings;
+    const timer = setTimeout(() => {
+      const text = `connecting to ${origin.origin} took longer than ${connectTimeoutMs / 1000} s`;
+      limit.abort(new Fault("ConnectionFailed", text));
+    }, connectTimeoutMs);
+    try {
+      const proxy = this.#settings.tunnelFor(origin);
+      const socket = proxy ? await this.#tunnel(origin, proxy, limit.signal) : await this.#dial(origin, limit.signal);
+      return origin.protocol === "https:" ? await this.#secure(socket, origin, limit.signal) : socket;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #dial(origin: URL, signal: AbortSignal): Promise<Socket> {
+    const socket = connectTcp({
+      host: bareHost(origin),
+      port: Number(portOf(origin)),
+      lookup: lookupIn(this.#settings.hosts),
+      noDelay: true,
+      keepAlive: true,
+    });
+    this.#watch(socket);
+    await until(socket, "connect", signal).catch((cause: unknown) => {
+      throw connectFault(cause, "tcp", origin.origin);
+    });
+    return socket;
+  }
+
+  async #tunnel(origin: URL, proxy: URL, signal: AbortSignal): Promise<Socket> {
+    const plain = await this.#dial(proxy, signal);
+    const socket = proxy.protocol === "https:" ? await this.#secure(plain, proxy, signal) : plain;
+    const target = `${origin.hostname}:${portOf(origin)}`;
+    const asking = request({
+      method: "CONNECT",
+      path: target,
+      createConnection: () => socket,
+      headers: { host: target, "user-agent": userAgent, ...proxyAuthorization(proxy) },
+      signal,
+    });
+    const [answer, , head] = await new Promise<[{ statusCode?: number; statusMessage?: string }, Socket, Buffer]>(
+      (resolve, reject) => {
+        asking.once("connect", (...heard) => resolve(heard as never));
+        asking.once("error", (cause) => reject(signal.aborted ? signal.reason : cause));
+        asking.end();
+      },
+    ).catch((cause: unknown) => {
+      socket.destroy();
+      throw connectFault(cause, "tcp", `proxy ${proxy.origin}`);
+    });
+    if (answer.statusCode === 200) {
+      if (head.length > 0) socket.unshift(head);
+      return socket;
+    }
+    socket.destroy();
+    const status = answer.statusCode ?? 0;
+    const text = `proxy ${proxy.origin} refused the tunnel to ${target}: ${status} ${answer.statusMessage ?? ""}`;
+    throw new Fault(status >= 500 || status === 429 ? "ConnectionFailed" : "SourceRefused", text);
+  }
+
+  async #secure(plain: Socket, origin: URL, signal: AbortSignal): Promise<Socket> {
+    const host = bareHost(origin);
+    this.#secureContext ??= makeSecureContext(this.#settings.ca);
+    const socket = tls.connect({
+      socket: plain,
+      host,
+      // An address is no server name in TLS; the certificate is still checked against it.
+      servername: isIP(host) === 0 ? host : "",
+      secureContext: this.#secureContext,
+      rejectUnauthorized: !this.#settings.insecure,
+      ALPNProtocols: ["http/1.1"],
+    });
+    this.#watch(socket);
+    await until(socket, "secureConnect", signal).catch((cause: unknown) => {
+      plain.destroy();
+      throw connectFault(cause, "tls", origin.origin);
+    });
+    return socket;
+  }
+
+  #watch(socket: Socket): void {
+    this.#open.add(socket);
+    socket.once("close", () => this.#open.delete(socket));
+    // First in line, before the HTTP parser takes a reset of a connection without a length for a proper end.
+    socket.on("error", () => {
+      this.#failing = true;
+      queueMicrotask(() => {
+        this.#failing = false;
+      });
+    });
+  }
+}
+
+/** A fact of the wire (interfaces/importer.md 8.1). */
+export const userAgent = "cdi-golang-importer";
+
+/** Header for a proxy whose URL holds user and password. */
+export function proxyAuthorization(proxy: URL): Record<string, string> {
+  return proxy.username ? { "proxy-authorization": basicOfUrl(proxy) } : {};
+}
+
+/** The Basic value of the user and password in a URL. */
+export const basicOfUrl = (url: URL): string => basicAuth(unescaped(url.username), unescaped(url.password));
+/** The value of an Authorization header, RFC 7617 with UTF-8. */
+export const basicAuth = (user: string, password: string): string =>
+  `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+
+function unescaped(text: string): string {
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll("%", ""), "hex").toString());
+}
+
+/**
+ * The system's pool, as upstream's Go takes it, so that what an administrator adds or removes there counts; the list built
+ * into node only where the system has none (an image without ca-certificates).
+ */
+function makeSecureContext(extra: readonly string[]): tls.SecureContext {
+  const system = tls.getCACertificates("system");
+  const pool = new Set([...(system.length > 0 ? system : tls.rootCertificates), ...extra]);
+  // A bundle may hold a server's own or an intermediate certificate: trusted as it is, as in Go's pools.
+  return tls.createSecureContext({ ca: [...pool], minVersion: "TLSv1.2", allowPartialTrustChain: true });
+}
+
+function lookupIn(hosts: Hosts | undefined): LookupFunction {
+  return (name, options, done) => {
+    const found = hosts?.(name)?.map((address) => ({ address, family: isIP(address) })) ?? [];
+    const [first] = found;
+    if (!first) return systemLookup(name, options, done);
+    return options.all ? done(null, found) : done(null, first.address, first.family);
+  };
+}
+
+/** Resolves on the event; on error, end or the signal the socket is destroyed and the cause thrown. Leaves no listener. */
+async function until(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const onClose = (): void => leave(() => reject(new Error("the connection was closed")));
+    const onError = (cause: Error): void => leave(() => reject(cause));
+    const onAbort = (): void => leave(() => reject(signal.reason as Error));
+    const onEvent = (): void => leave(resolve);
+    const leave = (then: () => void): void => {
+      socket.off("close", onClose).off("error", onError).off(event, onEvent);
+      signal.removeEventListener("abort", onAbort);
+      then();
+    };
+    socket.once("close", onClose).once("error", onError).once(event, onEvent);
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+  }).catch((cause: unknown) => {
+    socket.destroy();
+    throw cause;
+  });
+}

@@ -1,0 +1,14 @@
+// Everything one `kubectl apply` needs for the controllers on a real cluster, in an order that applies cleanly.
+import { controllerDeploymentFor } from "./controller-deployment.ts";
+import { customResourcesFor } from "./custom-resources.ts";
+import { namespaceFor } from "./namespace.ts";
+import { rbacFor } from "./rbac.ts";
+import type { Install } from "./install.ts";
+import type { KubeObject } from "../../api/meta.ts";
+
+export const controllerManifest = (install: Install): KubeObject[] => [
+  namespaceFor(install),
+  ...customResourcesFor(install),
+  ...rbacFor(install),
+  controllerDeploymentFor(install),
+];

@@ -1,0 +1,4 @@
+// The door of the room for key pairs and certificates. Importing it loads @peculiar/x509 (tens of milliseconds): data
+// programs load it late, with `await import("../src/pki/index.ts")`.
+export { issueCertificate, makeAuthority, selfSigned } from "./certificate.ts";
+export type { CertificateRequest, KeyedCertificate } from "./certificate.ts";

@@ -1,0 +1,76 @@
+// Starts `cdi up` as its users do - a process of its own - and drives it with the real kubectl.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runText } from "./run-text.ts";
+
+export const checkout = join(import.meta.dirname, "..", "..");
+const cdi = join(checkout, "dist", "cdi.js");
+
+export interface CdiUp {
+  readonly dir: string;
+  readonly kubeconfig: string;
+  readonly pid: number;
+  /** What it printed on stdout and stderr so far. */
+  printed(): string;
+  /** SIGTERM and wait. */
+  stop(): Promise<void>;
+  /** SIGKILL and wait. */
+  kill(): Promise<void>;
+  kubectl(...args: string[]): Promise<string>;
+  /** With text on standard input: `apply -f -`. */
+  kubectlWith(input: string, ...args: string[]): Promise<string>;
+}
+
+export const temporaryDir = (): Promise<string> => mkdtemp(join(tmpdir(), "cdi-test-"));
+export const removeDir = (dir: string): Promise<void> => rm(dir, { recursive: true, force: true });
+
+export interface CdiUpOptions {
+  dir: string;
+  args?: string[];
+  /** Put before the command line, e.g. `["setpriv", "--reuid", "65534"]`. */
+  prefix?: string[];
+  env?: Record<string, string>;
+}
+
+/** Resolves once the kubeconfig was printed. */
+export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env = {} }: CdiUpOptions): Promise<CdiUp> {
+  const kubeconfig = join(dir, "kubeconfig");
+  const command = [...prefix, process.execPath, cdi, "up", "--data", dir, "--kubeconfig", kubeconfig, ...args];
+  const child: ChildProcess = spawn(command[0] ?? "", command.slice(1), {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  let text = "";
+  const ready = new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      text += chunk.toString();
+      if (text.includes("export KUBECONFIG=")) resolve();
+    };
+    child.stdout?.on("data", take);
+    child.stderr?.on("data", take);
+    child.once("exit", (code, signal) => reject(new Error(`cdi up ended (${signal ?? code}) before it was ready:\n${text}`)));
+    child.once("error", reject);
+  });
+  await ready;
+  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  };
+  const binary = process.env.CDI_KUBECTL || "kubectl";
+  const kubectlEnv = { ...process.env, KUBECONFIG: kubeconfig, HOME: dir };
+  return {
+    dir,
+    kubeconfig,
+    pid: child.pid ?? -1,
+    printed: () => text,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    kubectl: (...rest) => runText(binary, rest, { env: kubectlEnv }),
+    kubectlWith: (input, ...rest) => runText(binary, rest, { env: kubectlEnv, input }),
+  };
+}
