@@ -48,5 +48,8 @@ if (!existsSync(program)) {
 } else {
   const runtime = findRuntime();
   if (runtime) runUnder(runtime);
-  else complain(`needs Node ${wantedMajor}, this is ${process.version}, and the package node-linux-${process.arch} is not installed. Run: npm ci`);
+  else
+    complain(
+      `needs Node ${wantedMajor}, this is ${process.version}, and the package node-linux-${process.arch} is not installed. Run: npm ci`,
+    );
 }

@@ -12,9 +12,9 @@ export interface ImporterMetricsOf {
   readonly progress: Progress;
   readonly listener: Listener;
   /** True once the target is committed: only then is it 100 percent. */
-  isCommitted(): boolean;
+  readonly isCommitted: () => boolean;
   /** Milliseconds, for the rate. */
-  now(): number;
+  readonly now: () => number;
 }
 
 /** Percent 0-100; below 100 until the commit. */
@@ -42,16 +42,12 @@ export function importerMetricRows({ ownerUid, progress, listener, isCommitted, 
   });
   return [
     {
-      ...row(
-        listener === "current" ? importProgress : importProgressOld,
-        "The import progress in percentage",
-        () => {
-          const percent = percentOf(progress, isCommitted());
-          if (percent === undefined) return undefined;
-          highest = Math.max(highest, percent);
-          return highest;
-        },
-      ),
+      ...row(listener === "current" ? importProgress : importProgressOld, "The import progress in percentage", () => {
+        const percent = percentOf(progress, isCommitted());
+        if (percent === undefined) return undefined;
+        highest = Math.max(highest, percent);
+        return highest;
+      }),
       type: "counter",
     },
     row(transferMetrics.bytesDone, "Bytes done of the stage under way", () => progress.bytesDone),

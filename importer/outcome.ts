@@ -140,7 +140,8 @@ function stepPrefix(fault: Fault, stage: Stage): string {
 function wordsOf(fault: Fault, listener: Listener): string {
   // These two words decide the DataVolume's end: they may stand in the checksum's own message alone.
   const said = fault.message.replaceAll(/checksum mismatch/gi, "checksum differs");
-  if (fault.code === "TargetFull" && !said.includes("no space left on device")) return `${said}: no space left on device`;
+  if (fault.code === "TargetFull" && !said.includes("no space left on device"))
+    return `${said}: no space left on device`;
   if (fault.code === "QuotaExceeded" && !said.includes("disk quota exceeded")) return `${said}: disk quota exceeded`;
   if (fault.code === "TargetTooSmall" && listener === "v1.56") return oldTooSmall(said);
   return said;

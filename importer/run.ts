@@ -45,7 +45,9 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
     log,
   });
   try {
-    const end = isBlank ? await runBlank(settings, progress, log, signal) : await runImport(settings, progress, log, signal);
+    const end = isBlank
+      ? await runBlank(settings, progress, log, signal)
+      : await runImport(settings, progress, log, signal);
     isCommitted = end.kind === "done" || end.kind === "blank";
     return endingOf(end, listener);
   } catch (cause) {

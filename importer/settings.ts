@@ -11,7 +11,7 @@ export interface Settings {
   readonly config: ImporterConfig;
   readonly listener: Listener;
   /** Where a fixed path of the contract lies here. */
-  path(name: keyof typeof podPaths): string;
+  readonly path: (name: keyof typeof podPaths) => string;
   /** The claim's request, bytes; absent when the controller gave none (then the disk is not grown). */
   readonly requestBytes?: number;
   /** Fraction of a file system kept free, 0 to below 1. */
@@ -61,7 +61,8 @@ function bytesOf(name: string, env: Environment, complaints: string[]): number |
   const text = env[name];
   if (!text) return undefined;
   const bytes = parseQuantity(text);
-  if (bytes === undefined || bytes < 0) complaints.push(`${name}: must be a quantity of bytes, is ${JSON.stringify(text)}`);
+  if (bytes === undefined || bytes < 0)
+    complaints.push(`${name}: must be a quantity of bytes, is ${JSON.stringify(text)}`);
   return bytes;
 }
 

@@ -1,5 +1,5 @@
 // Writes the termination log, the one line by which a data pod tells its controller how it ended.
-import { open } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
 import type { Log } from "../src/lib/log.ts";
 import type { Ending } from "./outcome.ts";
@@ -17,8 +17,7 @@ export async function writeEnding(
   if (message === undefined) return exit;
   const path = underRoot(env[additiveEnv.root] ?? "", podPaths.terminationLog);
   try {
-    const file = await open(path, "w", 0o600);
-    await file.writeFile(message).finally(() => file.close());
+    await writeFile(path, message, { mode: 0o600 });
     return exit;
   } catch (cause) {
     log.error("Failed to write the termination log", { path, error: cause });

@@ -22,7 +22,10 @@ export function checkWork(config: ImporterConfig): void {
   }
   sourceForWord(word);
   if (isArchive) {
-    throw new Fault("FormatUnsupported", "Unable to process data: content type archive is not supported by this release");
+    throw new Fault(
+      "FormatUnsupported",
+      "Unable to process data: content type archive is not supported by this release",
+    );
   }
 }
 

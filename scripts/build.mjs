@@ -39,7 +39,10 @@ const undiciInside = {
 };
 const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-const digestOf = (path) => createHash("sha256").update(readFileSync(join(root, path))).digest("hex");
+const digestOf = (path) =>
+  createHash("sha256")
+    .update(readFileSync(join(root, path)))
+    .digest("hex");
 
 /** True when every file of the last build is as it was. A new file can only come in through a changed one. */
 function isFresh() {
@@ -47,7 +50,9 @@ function isFresh() {
   const record = JSON.parse(readFileSync(recordPath, "utf8"));
   if (record.settings !== settings) return false;
   if (!record.outputs.every((path) => existsSync(join(root, path)))) return false;
-  return Object.entries(record.inputs).every(([path, digest]) => existsSync(join(root, path)) && digestOf(path) === digest);
+  return Object.entries(record.inputs).every(
+    ([path, digest]) => existsSync(join(root, path)) && digestOf(path) === digest,
+  );
 }
 
 /** All files below a folder, as paths from the project's root. */
@@ -91,7 +96,9 @@ async function build() {
     external: Object.keys(dependencies).filter((name) => name !== "undici"),
     plugins: [undiciInside],
     // undici is CommonJS and asks for node's own modules by require.
-    banner: { js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
+    },
     sourcemap: true,
     sourcesContent: false,
     metafile: true,
@@ -104,7 +111,11 @@ async function build() {
   for (const path of filesBelow(dist)) {
     if (!kept.includes(path) && !isBeingWritten(path)) rmSync(join(root, path), { force: true });
   }
-  const inputs = Object.fromEntries(Object.keys(result.metafile.inputs).filter(isOurs).map((path) => [path, digestOf(path)]));
+  const inputs = Object.fromEntries(
+    Object.keys(result.metafile.inputs)
+      .filter(isOurs)
+      .map((path) => [path, digestOf(path)]),
+  );
   place(recordPath, JSON.stringify({ settings, outputs, inputs }));
 }
 

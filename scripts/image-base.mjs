@@ -3,18 +3,11 @@
 import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { findTool, toolPath } from "./lib/run.mjs";
+import { ensureTools } from "./lib/system-tools.mjs";
 
 /** What the data programs call; debootstrap adds what these need. */
-export const packages = [
-  "bash",
-  "ca-certificates",
-  "coreutils",
-  "qemu-utils",
-  "tar",
-  "util-linux",
-  "xz-utils",
-  "zstd",
-];
+export const packages = ["bash", "ca-certificates", "coreutils", "qemu-utils", "tar", "util-linux", "xz-utils", "zstd"];
 
 /** The image's users: 1001 when nothing else is said, 107 in every data pod (interfaces/importer.md 2.4). */
 const users = [
@@ -49,11 +42,16 @@ function readSources(folder) {
   const parts = join(folder, "sources.list.d");
   const files = [join(folder, "sources.list")];
   if (existsSync(parts)) files.push(...readdirSync(parts).map((name) => join(parts, name)));
-  return files.filter((path) => existsSync(path)).flatMap((path) => {
-    const text = readFileSync(path, "utf8").replaceAll(/^\s*#.*$\n?/gm, "");
-    if (path.endsWith(".sources")) return text.split(/\n\s*\n/).map(readStanza);
-    return text.split("\n").map(readLine).filter((line) => line !== undefined);
-  });
+  return files
+    .filter((path) => existsSync(path))
+    .flatMap((path) => {
+      const text = readFileSync(path, "utf8").replaceAll(/^\s*#.*$\n?/gm, "");
+      if (path.endsWith(".sources")) return text.split(/\n\s*\n/).map(readStanza);
+      return text
+        .split("\n")
+        .map(readLine)
+        .filter((line) => line !== undefined);
+    });
 }
 
 function readStanza(stanza) {
@@ -65,51 +63,39 @@ function readStanza(stanza) {
 }
 
 function readLine(line) {
-  const [, options = "", uri, suite, components] = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.+)$/.exec(line.trim()) ?? [];
+  const [, options = "", uri, suite, components] =
+    /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.+)$/.exec(line.trim()) ?? [];
   if (!uri) return undefined;
   const signedBy = /signed-by=(\/\S+)/.exec(options)?.[1];
   return { uris: [uri], suites: [suite], components: components.split(/\s+/), signedBy };
 }
 
-/** debootstrap's path; installed by apt where it is missing and we may. */
-function findDebootstrap() {
-  const find = () => output("sh", ["-c", "PATH=$PATH:/usr/sbin:/sbin command -v debootstrap"]);
-  if (find()) return find();
-  if (!output("sh", ["-c", "command -v apt-get"])) {
-    throw new ImageError("debootstrap is missing and this system has no apt-get: run this on Debian or Ubuntu");
-  }
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  if (spawnSync("apt-get", ["install", "-y", "-q", "--no-install-recommends", "debootstrap"], { stdio: "ignore", env }).status !== 0) {
-    run("apt-get", ["update", "-q"], { env });
-    run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "debootstrap"], { env });
-  }
-  return find();
-}
-
 /** A broken-off run may have left debootstrap's /proc behind, and deleting through a mount is not ours to do. */
 function removeTree(folder) {
-  const mounts = readFileSync("/proc/self/mounts", "utf8").split("\n").map((line) => line.split(" ")[1] ?? "");
+  const mounts = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
   for (const mount of mounts.filter((path) => path.startsWith(`${folder}/`)).reverse()) run("umount", [mount]);
   rmSync(folder, { recursive: true, force: true });
 }
 
 /** Lays out Debian in `rootfs`, which must not exist yet. @throws ImageError with what to do */
-export function makeBase(rootfs, found) {
+export async function makeBase(rootfs, found) {
   if (process.getuid?.() !== 0) throw new ImageError("laying out a root file system needs root: run it with sudo");
-  const debootstrap = findDebootstrap();
+  await ensureTools([{ tool: "debootstrap", package: "debootstrap" }]);
   const beside = `${rootfs}.new`;
   removeTree(beside);
   mkdirSync(beside, { recursive: true, mode: 0o755 });
   const proxy = output("sh", ["-c", 'eval "$(apt-config shell p Acquire::http::Proxy)"; printf %s "$p"']);
   const env = {
     ...process.env,
-    PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
+    PATH: toolPath.join(":"),
     DEBIAN_FRONTEND: "noninteractive",
     ...(proxy && !process.env.http_proxy ? { http_proxy: proxy } : {}),
   };
   const keyring = found.signedBy ? [`--keyring=${found.signedBy}`] : [];
   run(
-    debootstrap,
+    findTool("debootstrap"),
     [
       "--variant=minbase",
       `--include=${packages.join(",")}`,
@@ -127,7 +113,17 @@ export function makeBase(rootfs, found) {
 }
 
 function removeCaches(rootfs) {
-  const emptied = ["var/cache/apt", "var/lib/apt/lists", "var/log", "var/cache/debconf", "usr/share/man", "usr/share/locale", "usr/share/info", "dev", "tmp"];
+  const emptied = [
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log",
+    "var/cache/debconf",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "dev",
+    "tmp",
+  ];
   for (const folder of emptied.map((path) => join(rootfs, path))) {
     if (!existsSync(folder)) continue;
     for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });

@@ -14,11 +14,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findMirror, ImageError, makeBase, packages } from "./image-base.mjs";
+import { root } from "./lib/run.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const home = "usr/lib/cdi";
 
 /** Names of compat.md on the left, the built program on the right. */
@@ -28,17 +27,17 @@ const programs = [
   { name: "cdi", file: "cdi.js" },
 ];
 
-function main() {
+async function main() {
   const { values } = parseArgs({ options: { rootfs: { type: "string" } } });
   if (!values.rootfs) throw new ImageError("usage: npm run image -- --rootfs DIR");
   const rootfs = resolve(values.rootfs);
   execFileSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
-  layBase(rootfs);
+  await layBase(rootfs);
   layPrograms(rootfs);
   console.log(`image root: ${rootfs}`);
 }
 
-function layBase(rootfs) {
+async function layBase(rootfs) {
   const found = findMirror();
   const key = JSON.stringify({ packages, suite: found.suite, arch: process.arch, form: 1 });
   const stamp = join(rootfs, home, ".base");
@@ -48,7 +47,7 @@ function layBase(rootfs) {
   }
   console.error(`laying out Debian ${found.suite} from ${found.mirror}`);
   rmSync(rootfs, { recursive: true, force: true });
-  makeBase(rootfs, found);
+  await makeBase(rootfs, found);
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, key);
 }
@@ -56,7 +55,10 @@ function layBase(rootfs) {
 function layPrograms(rootfs) {
   const target = join(rootfs, home);
   for (const name of ["dist", "node_modules", "bin"]) rmSync(join(target, name), { recursive: true, force: true });
-  cpSync(join(root, "dist"), join(target, "dist"), { recursive: true, filter: (path) => !/\.map$|\.build\.json$/.test(path) });
+  cpSync(join(root, "dist"), join(target, "dist"), {
+    recursive: true,
+    filter: (path) => !/\.map$|\.build\.json$/.test(path),
+  });
   cpSync(join(root, "package.json"), join(target, "package.json"));
   for (const path of productionPackages()) copyPackage(path, target);
   mkdirSync(join(target, "bin"));
@@ -76,8 +78,12 @@ function layPrograms(rootfs) {
 /** The packages a running program may load, by the lock file, as far as they are installed here. */
 function productionPackages() {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
-  const wanted = Object.entries(lock.packages).filter(([path, entry]) => path !== "" && !entry.dev && !path.includes("/@types/"));
-  const missing = wanted.filter(([path, entry]) => !entry.optional && !entry.devOptional && !existsSync(join(root, path)));
+  const wanted = Object.entries(lock.packages).filter(
+    ([path, entry]) => path !== "" && !entry.dev && !path.includes("/@types/"),
+  );
+  const missing = wanted.filter(
+    ([path, entry]) => !entry.optional && !entry.devOptional && !existsSync(join(root, path)),
+  );
   if (missing.length > 0) throw new ImageError(`not installed: ${missing[0]?.[0]}; run npm ci`);
   return wanted.map(([path]) => path).filter((path) => existsSync(join(root, path)));
 }
@@ -85,7 +91,7 @@ function productionPackages() {
 /** Without what no program reads: headers, manuals, declarations, source maps, other platforms' binaries. */
 function copyPackage(path, target) {
   const from = join(root, path);
-  const isRuntime = /^node-linux-/.test(basename(path));
+  const isRuntime = basename(path).startsWith("node-linux-");
   cpSync(from, join(target, path), {
     recursive: true,
     filter: (file) => {
@@ -109,9 +115,8 @@ function makeReadable(path) {
 }
 
 try {
-  main();
+  await main();
 } catch (cause) {
-  if (!(cause instanceof ImageError)) throw cause;
   console.error(`image: ${cause.message}`);
   process.exitCode = 1;
 }

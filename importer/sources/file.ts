@@ -32,6 +32,7 @@ export function fileSource(path: string): Source {
   return {
     name: absolute,
     path: absolute,
+    localPath: absolute,
     async facts(signal) {
       signal.throwIfAborted();
       if (known) return known;

@@ -77,6 +77,7 @@ class HttpSource implements Source {
   }
 
   async facts(signal: AbortSignal): Promise<SourceFacts> {
+    signal.throwIfAborted();
     this.#first ??= this.#askFirst(signal).catch((cause: unknown) => {
       this.#first = undefined;
       throw cause;
@@ -85,12 +86,14 @@ class HttpSource implements Source {
   }
 
   async open(offset: number, signal: AbortSignal): Promise<Readable> {
+    signal.throwIfAborted();
     const facts = await this.facts(signal);
     const waiting = this.#waiting;
     if (offset === 0 && waiting) {
       this.#waiting = undefined;
       // The server may have hung up while nobody read; then it is asked again.
-      if (!waiting.answer.body.destroyed) return this.#handOut(waiting, signal);
+      if (!waiting.answer.body.hasFailed) return this.#handOut(waiting, signal);
+      waiting.answer.body.destroy();
     }
     if (facts.sizeBytes !== undefined && offset === facts.sizeBytes) return Readable.from([]);
     const exchange = await this.#get(signal, wantedFrom(offset, facts));
@@ -114,9 +117,10 @@ class HttpSource implements Source {
     this.#log.info("Asking the source for its size", {});
     let first = await this.#get(signal, { range: "bytes=0-" });
     const part = contentRange(first.answer.headers["content-range"]);
-    const isWhole = part?.first === 0 && part.total === part.last + 1;
-    // 416: an empty file. A part that is not the whole file: some servers cap what one request may ask.
-    if (first.answer.status === 416 || (first.answer.status === 206 && !isWhole)) {
+    const ranges = part?.first === 0 && part.total === part.last + 1;
+    // 416: an empty file. A part that is not the whole file: some servers cap what one request
+    // may ask, and would end every later part too early.
+    if (first.answer.status === 416 || (first.answer.status === 206 && !ranges)) {
       first.answer.body.destroy();
       first = await this.#get(signal, {});
       expectStatus(first.answer, [200]);
@@ -128,13 +132,11 @@ class HttpSource implements Source {
     if (type.startsWith("text/")) {
       this.#log.warn(`Unexpected content type '${type}'. Content might not be a KubeVirt image.`);
     }
-    // Without this a connection that breaks while nobody reads would be an unhandled error; open() looks at the state.
-    answer.body.on("error", (cause) => this.#log.debug("The waiting answer broke off", { cause: cause.message }));
     this.#waiting = first;
     const validator = validatorOf(answer);
-    const sizeBytes = part?.total ?? answer.body.announcedBytes;
+    const sizeBytes = answer.body.announcedBytes;
     return {
-      ranges: part !== undefined,
+      ranges,
       ...(sizeBytes === undefined ? {} : { sizeBytes }),
       ...(validator === undefined ? {} : { validator }),
     };
@@ -205,8 +207,8 @@ function checkSame(answer: HttpAnswer, offset: number, facts: SourceFacts, name:
   if (answer.status === 416) throw changed(`it no longer reaches byte ${offset}`);
   expectStatus(answer, [200, 206]);
   const part = answer.status === 206 ? contentRange(answer.headers["content-range"]) : undefined;
-  if (answer.status === 206 && part?.first !== offset) {
-    throw new Fault("SourceSizeUnknown", `${name} was asked for byte ${offset} and sent others`);
+  if (answer.status === 206 && !(part?.first === offset && part.total === part.last + 1)) {
+    throw new Fault("SourceSizeUnknown", `${name} was asked for all from byte ${offset} on and sent other bytes`);
   }
   const total = part ? part.total : answer.body.announcedBytes;
   if (facts.sizeBytes !== undefined && total !== undefined && total !== facts.sizeBytes) {

@@ -120,7 +120,8 @@ function momentOf(progress: Progress): () => Moment {
 
 function sizeOf(text: string): number {
   const bytes = parseQuantity(text);
-  if (bytes === undefined || bytes <= 0) throw new UsageError(`--size takes a quantity such as 10Gi, not ${JSON.stringify(text)}`);
+  if (bytes === undefined || bytes <= 0)
+    throw new UsageError(`--size takes a quantity such as 10Gi, not ${JSON.stringify(text)}`);
   return bytes;
 }
 
@@ -133,7 +134,9 @@ const digestLengths: Readonly<Record<string, number>> = { md5: 32, sha1: 40, sha
 function checksumOf(text: string): string {
   const [, algorithm = "", hex = ""] = /^([a-z0-9]+):([0-9a-f]+)$/i.exec(text) ?? [];
   if (digestLengths[algorithm.toLowerCase()] === hex.length) return text;
-  throw new UsageError(`--checksum takes md5, sha1, sha256 or sha512, a colon and the digest in hex, not ${JSON.stringify(text)}`);
+  throw new UsageError(
+    `--checksum takes md5, sha1, sha256 or sha512, a colon and the digest in hex, not ${JSON.stringify(text)}`,
+  );
 }
 
 const newProgress = (): Progress => ({

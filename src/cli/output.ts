@@ -34,7 +34,10 @@ export function failureOf(error: unknown, signal?: AbortSignal): { failure: Fail
   if (signal?.reason instanceof Cancelled) {
     const fault = new Fault("Unclassified", signal.reason.message);
     const remedy = "Run the same command again to start over.";
-    return { failure: { ok: false, code: fault.code, message: fault.message, remedy, retryable: true }, exit: fault.row.exit };
+    return {
+      failure: { ok: false, code: fault.code, message: fault.message, remedy, retryable: true },
+      exit: fault.row.exit,
+    };
   }
   const fault = faultOf(error);
   const { code, message, row, retryable } = fault;
@@ -66,6 +69,8 @@ export function outputForm(text: string): OutputForm {
 
 /** The form asked for on a command line too wrong to be parsed. */
 export function formAskedFor(args: readonly string[]): OutputForm {
-  const asked = args.some((arg, index) => arg === "--output=json" || (arg === "--output" && args[index + 1] === "json"));
+  const asked = args.some(
+    (arg, index) => arg === "--output=json" || (arg === "--output" && args[index + 1] === "json"),
+  );
   return asked ? "json" : "text";
 }

@@ -5,9 +5,10 @@ import { importVerb } from "./import.ts";
 import { inspectVerb } from "./inspect.ts";
 import { formAskedFor, tellFailure } from "./output.ts";
 import type { Surroundings, Verb } from "./surroundings.ts";
+import { upVerb } from "./up.ts";
 
 /** Every verb, in the order help shows them. */
-const verbs: readonly Verb[] = [importVerb, inspectVerb];
+const verbs: readonly Verb[] = [upVerb, importVerb, inspectVerb];
 
 /** @param args without the program's own name @returns the exit status */
 export async function runCommandLine(args: readonly string[], given: Omit<Surroundings, "endWith">): Promise<number> {
@@ -29,7 +30,11 @@ export async function runCommandLine(args: readonly string[], given: Omit<Surrou
   } catch (cause) {
     if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
     if (args.length === 0) given.stderr.write(program.helpInformation());
-    tellFailure(args.length === 0 ? new CommanderError(2, "cdi.noVerb", "a verb is missing") : cause, formAskedFor(args), surroundings);
+    tellFailure(
+      args.length === 0 ? new CommanderError(2, "cdi.noVerb", "a verb is missing") : cause,
+      formAskedFor(args),
+      surroundings,
+    );
   }
   return exit;
 }

@@ -13,7 +13,8 @@ export interface Moment {
 /** @param columns width of the terminal; the line is never longer */
 export function progressLine(moment: Moment, columns = 80): string {
   const { stage, fraction, bytesDone, bytesTotal, bytesPerSecond } = moment;
-  const done = bytesTotal === undefined ? shownBytes(bytesDone) : `${shownBytes(bytesDone)} of ${shownBytes(bytesTotal)}`;
+  const done =
+    bytesTotal === undefined ? shownBytes(bytesDone) : `${shownBytes(bytesDone)} of ${shownBytes(bytesTotal)}`;
   const rate = bytesPerSecond === undefined ? "" : `  ${shownBytes(Math.round(bytesPerSecond))}/s`;
   const left = secondsLeft(moment);
   const eta = left === undefined ? "" : `  ${shownSeconds(left)} left`;

@@ -38,7 +38,14 @@ export async function runUp(options: UpOptions, out: NodeJS.WritableStream, sign
   const log = embeddedLog(options.verbosity);
   const dir = resolve(options.data);
   const saved = await readSaved(dir);
-  const embedded = await startEmbedded({ dir, appDir: options.appDir, port: options.port ?? saved.port ?? 0, maxRunning, clock: systemClock, log });
+  const embedded = await startEmbedded({
+    dir,
+    appDir: options.appDir,
+    port: options.port ?? saved.port ?? 0,
+    maxRunning,
+    clock: systemClock,
+    log,
+  });
   const closing: { close(): Promise<void> }[] = [embedded];
   try {
     const kubeconfig = resolve(options.kubeconfig ?? join(dir, "kubeconfig"));
@@ -76,7 +83,11 @@ async function runSample(
     : await serveSample(options, dir, closing, out, log, signal);
   const names = Object.values(sampleNames);
   for (const volumeMode of ["Filesystem", "Block"] as const) {
-    await ensureSample(embedded.client, sampleDataVolume(sampleNames[volumeMode], url, requestBytes, volumeMode), signal);
+    await ensureSample(
+      embedded.client,
+      sampleDataVolume(sampleNames[volumeMode], url, requestBytes, volumeMode),
+      signal,
+    );
   }
   const line = liveLine(out);
   const phases = new Map<string, string>();
@@ -86,7 +97,11 @@ async function runSample(
   }
   line.end();
   const failed = names.filter((name) => phases.get(name) !== "Succeeded");
-  out.write(failed.length === 0 ? `Both disks are there: ${names.join(", ")}.\n` : `Failed: ${failed.join(", ")}. See: kubectl describe dv\n`);
+  out.write(
+    failed.length === 0
+      ? `Both disks are there: ${names.join(", ")}.\n`
+      : `Failed: ${failed.join(", ")}. See: kubectl describe dv\n`,
+  );
   return failed.length === 0 ? 0 : 1;
 }
 
@@ -100,7 +115,9 @@ async function serveSample(
 ): Promise<{ url: string; requestBytes: number }> {
   out.write("Making the sample image (once).\n");
   const image = await ensureSampleImage(join(dir, "sample"), log, signal);
-  out.write(`The sample boots from ${image.origin}, 1 GiB virtual with 200 MiB of generated data, as compressed qcow2.\n`);
+  out.write(
+    `The sample boots from ${image.origin}, 1 GiB virtual with 200 MiB of generated data, as compressed qcow2.\n`,
+  );
   const saved = await readSaved(dir);
   const server: FileServer = await serveFile({
     path: image.path,

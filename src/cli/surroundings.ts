@@ -8,7 +8,7 @@ export interface Surroundings {
   /** Aborts on Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
   /** Says the exit status of the run; 0 when nobody says one. */
-  endWith(status: number): void;
+  readonly endWith: (status: number) => void;
 }
 
 /** Registers one verb on the program. */

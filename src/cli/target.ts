@@ -19,7 +19,9 @@ export async function openTarget(text: string, { size, preallocate, overwrite, s
   const path = resolve(text);
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return undefined;
-    throw new Fault("TargetReadOnly", `target ${JSON.stringify(text)} cannot be looked at: ${cause.message}`, { cause });
+    throw new Fault("TargetReadOnly", `target ${JSON.stringify(text)} cannot be looked at: ${cause.message}`, {
+      cause,
+    });
   });
   if (found && !found.isFile() && !found.isBlockDevice()) {
     throw new Fault("TargetReadOnly", `target ${JSON.stringify(text)} is neither a file nor a block device`);

@@ -15,6 +15,8 @@ export interface Source {
   readonly name: string;
   /** Last path segments used by the "is this a disk" rule (compat.md): a URL's or file's path. */
   readonly path: string;
+  /** The same bytes as a file of this machine, where they are one: tools may read it without a copy. */
+  readonly localPath?: string;
   /** Asks the server (or the file system) once; later calls give the same answer. @throws Fault */
   facts(signal: AbortSignal): Promise<SourceFacts>;
   /** Bytes from `offset` to the end, in order. @throws Fault, also as the stream's error */
@@ -25,6 +27,8 @@ export interface Source {
 
 /** One target volume. Offsets and lengths are bytes of the guest's disk. Bytes count only after commit. */
 export interface Sink {
+  /** Where the disk is to be read after commit. */
+  readonly path: string;
   /** Free or total bytes the virtual size is checked against (importer.md 7.3). */
   readonly availableBytes: number;
   readonly kind: "filesystem" | "block";

@@ -50,8 +50,18 @@ export interface Embedded {
   close(): Promise<void>;
 }
 
-/** The log of a cluster in one process, JSON lines on stderr. */
-export const embeddedLog = (verbosity: number): Log => makeLog({ name: "cdi-up", verbosity });
+/** The log of a cluster in one process, JSON lines on stderr; at verbosity 0 only what went wrong, for it shares a terminal. */
+export function embeddedLog(verbosity: number): Log {
+  const log = makeLog({ name: "cdi-up", verbosity });
+  return verbosity > 0 ? log : quiet(log);
+}
+const quiet = (log: Log): Log => ({
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message, facts) => log.warn(message, facts),
+  error: (message, facts) => log.error(message, facts),
+  with: (facts) => quiet(log.with(facts)),
+});
 
 /** @throws Error when the folder is in use by another instance */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {

@@ -19,8 +19,8 @@ export function runKeyed(run: (key: string) => Promise<void>, workers: number, c
         queue.forget(key);
       } catch (cause) {
         // A conflict or a vanished object is the ordinary course of things: what made it will be seen by the watch.
-        const line = isConflict(cause) || isNotFound(cause) ? log.debug : log.warn;
-        line("Work failed, trying again", { key, cause });
+        if (isConflict(cause) || isNotFound(cause)) log.debug("Work overtaken, trying again", { key });
+        else log.warn("Work failed, trying again", { key, cause });
         queue.addBackedOff(key);
       }
       queue.done(key);

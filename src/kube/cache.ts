@@ -99,7 +99,7 @@ export function startCache(options: CacheOptions, signal: AbortSignal): Cache & 
     signal,
     replace(list) {
       const seen = new Map(list.map((object) => [shownKey(keyOf(object)), object]));
-      for (const id of [...objects.keys()]) if (!seen.has(id)) put(id, undefined);
+      for (const id of objects.keys()) if (!seen.has(id)) put(id, undefined);
       for (const [id, object] of seen) put(id, kept(object));
       first.resolve();
     },
@@ -173,7 +173,7 @@ async function listAll(options: Following): Promise<string> {
   const scope = scopeOf({ namespace, labelSelector });
   const items: KubeObject[] = [];
   let next: string | undefined;
-  do {
+  for (;;) {
     signal.throwIfAborted();
     const page = await client.list(kind, {
       ...scope,
@@ -182,11 +182,10 @@ async function listAll(options: Following): Promise<string> {
     });
     items.push(...page.items);
     next = page.continue;
-    if (next === undefined) {
-      options.replace(items);
-      return page.resourceVersion;
-    }
-  } while (true);
+    if (next !== undefined) continue;
+    options.replace(items);
+    return page.resourceVersion;
+  }
 }
 
 const scopeOf = (scope: { namespace: string | undefined; labelSelector: string | undefined }) => ({

@@ -1,6 +1,6 @@
 // One HTTPS exchange with an API server: sends JSON, gives the answer's stream, turns a Status into a KubeError.
 // node:https and not fetch: the credentials come as agent options (client certificates, CA), and a watch needs no time limit.
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import { KubeError } from "./types.ts";
 
@@ -30,7 +30,7 @@ function send(server: string, options: RequestOptions, call: Call, retried = fal
     method: call.method,
     headers: {
       accept: "application/json",
-      ...options.headers,
+      ...(options.headers as OutgoingHttpHeaders | undefined),
       ...(body ? { "content-type": call.contentType ?? "application/json", "content-length": body.length } : {}),
     },
     ...(call.signal ? { signal: call.signal } : {}),

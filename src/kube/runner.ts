@@ -1,7 +1,6 @@
 // Turns a controller (what it watches, how it reconciles one key) into running workers. Bounded concurrency; a write
 // conflict ends a run quietly, any other trouble is logged and tried again, later each time.
-import type { Key } from "../api/meta.ts";
-import type { KubeObject } from "../api/meta.ts";
+import type { Key, KubeObject } from "../api/meta.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { StepRefused, type Apply } from "./apply.ts";
@@ -21,7 +20,7 @@ export interface Controller<P extends Plan = Plan> {
   /** Looks at what is true now and says what to do. */
   reconcile(key: Key, log: Log): P | Promise<P>;
   /** What to do instead when the API server refused a step; without it a refusal is an error. */
-  refused?(key: Key, refusal: StepRefused): Plan | undefined;
+  refused?(key: Key, refusal: StepRefused): Plan | undefined | Promise<Plan | undefined>;
   /** Called after the steps were performed, with the server's answers. */
   applied?(plan: P, written: readonly (KubeObject | undefined)[]): void;
 }
@@ -46,10 +45,10 @@ export function runController<P extends Plan>(controller: Controller<P>, options
   const { apply, clock } = options;
   const log = options.log.with({ controller: controller.name });
   const queue = createWorkqueue(clock);
-  for (const { cache, toKeys } of controller.watches) {
-    cache.onChange(({ before, after }) => {
+  for (const watched of controller.watches) {
+    watched.cache.onChange(({ before, after }) => {
       for (const object of [before, after]) {
-        if (object) for (const key of toKeys(object)) queue.add(encode(key));
+        if (object) for (const key of watched.toKeys(object)) queue.add(encode(key));
       }
     });
   }
@@ -74,7 +73,7 @@ export function runController<P extends Plan>(controller: Controller<P>, options
     try {
       return await apply.run(plan.steps, keyLog);
     } catch (cause) {
-      const instead = cause instanceof StepRefused ? controller.refused?.(key, cause) : undefined;
+      const instead = cause instanceof StepRefused ? await controller.refused?.(key, cause) : undefined;
       if (!instead) throw cause;
       keyLog.warn("Meeting a refusal", { cause: shownCause(cause) });
       await apply.run(instead.steps, keyLog);

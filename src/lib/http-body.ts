@@ -22,7 +22,10 @@ export interface BodyPlan {
 /** Bytes held ready ahead of the reader, so that the network runs on while the reader is busy. */
 const readAheadBytes = 1024 * 1024;
 
-/** Fails with a Fault, or with the signal's reason; never ends early in silence. */
+/**
+ * Fails with a Fault, or with the signal's reason; never ends early in silence. A failure waits until all bytes before it
+ * were read: nothing that arrived is lost, and an answer that nobody reads yet is no unhandled error.
+ */
 export class HttpBody extends Readable {
   /** Bytes the server announced for this body; undefined when it did not. */
   readonly announcedBytes: number | undefined;
@@ -31,7 +34,9 @@ export class HttpBody extends Readable {
   readonly #flow: Flow;
   readonly #where: string;
   #dropBytes: number;
-  #over = false;
+  #isOver = false;
+  #isAsked = false;
+  #failure: Error | undefined;
 
   constructor(flow: Flow, plan: BodyPlan) {
     super({ highWaterMark: readAheadBytes });
@@ -39,6 +44,11 @@ export class HttpBody extends Readable {
     this.#where = plan.where;
     this.#dropBytes = plan.dropBytes;
     this.announcedBytes = plan.announcedBytes;
+  }
+
+  /** True once it is certain that reading to the end will fail. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** For the exchange: a chunk came. @returns false when the connection should pause */
@@ -51,33 +61,54 @@ export class HttpBody extends Readable {
 
   /** For the exchange: the answer is complete. */
   finish(): void {
-    this.#over = true;
     const { announcedBytes, receivedBytes } = this;
     if (announcedBytes !== undefined && receivedBytes !== announcedBytes) {
       const code = receivedBytes < announcedBytes ? "SourceCut" : "SourceSizeUnknown";
-      this.destroy(new Fault(code, `${this.#where} sent ${receivedBytes} bytes of the ${announcedBytes} it announced`));
-      return;
+      const text = `${this.#where} sent ${receivedBytes} bytes where it announced ${announcedBytes}`;
+      return this.fail(new Fault(code, text));
     }
-    if (this.#dropBytes > 0) {
-      this.destroy(new Fault("SourceChanged", `${this.#where} is shorter than before`));
-      return;
-    }
+    if (this.#dropBytes > 0) return this.fail(new Fault("SourceChanged", `${this.#where} is shorter than before`));
+    this.#isOver = true;
     this.push(null);
   }
 
   /** For the exchange: the connection failed. */
   fail(cause: Error): void {
-    this.#over = true;
-    this.destroy(cause);
+    this.#isOver = true;
+    this.#failure ??= cause;
+    this.#settle();
+  }
+
+  /** For the exchange: the reader's signal was aborted. What is read ahead is dropped. */
+  stop(reason: Error): void {
+    if (this.listenerCount("error") > 0) return void this.destroy(reason);
+    this.#endExchange(reason);
+    this.fail(reason);
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    this.#settle();
+    return chunk;
   }
 
   override _read(): void {
-    this.#flow.resume();
+    this.#isAsked = true;
+    if (!this.#isOver) this.#flow.resume();
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (!this.#over) this.#flow.abort(error ?? new Error("the rest of the answer is not wanted"));
-    this.#over = true;
+    this.#endExchange(error ?? new Error("the rest of the answer is not wanted"));
     done(error);
+  }
+
+  #settle(): void {
+    if (this.#failure && this.#isAsked && this.readableLength === 0) this.destroy(this.#failure);
+  }
+
+  #endExchange(reason: Error): void {
+    const wasOver = this.#isOver;
+    this.#isOver = true;
+    if (!wasOver) this.#flow.abort(reason);
   }
 }

@@ -49,7 +49,7 @@ export class Connections {
   }
 
   destroy(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of [...this.#open].reverse()) socket.destroy();
   }
 
   async #reach(origin: URL): Promise<Socket> {

@@ -28,7 +28,9 @@ const messageOf = (error: unknown): string => {
 const codeOf = (error: unknown): string => {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   if (code !== undefined) return code;
-  return error instanceof AggregateError ? codeOf(error.errors[0]) : "";
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  // undici's parser errors come without a code when the parser itself gives none.
+  return error instanceof Error ? error.name : "";
 };
 
 /** @param phase decides what an error without a row of its own means. @param where "https://host:port", no secrets */
@@ -58,7 +60,7 @@ export function exchangeFault(error: unknown, state: ExchangeState): Fault {
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") {
     return new Fault("SourceStalled", `${where} stopped sending ${at}`, { cause: error });
   }
-  if (!answered && code.startsWith("HPE_")) {
+  if (!answered && (code.startsWith("HPE_") || code === "HTTPParserError")) {
     return new Fault("ConnectionFailed", `${where} does not answer in HTTP: ${messageOf(error)}`, { cause: error });
   }
   return new Fault("SourceCut", `${where} ended the connection ${at}: ${messageOf(error)}`, { cause: error });

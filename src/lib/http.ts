@@ -116,8 +116,10 @@ export function httpClient(options: HttpOptions = {}): HttpClient {
       }
     },
     async close() {
+      // From the outside in: TLS inside TLS does not notice the end of the socket below it.
+      const ended = agent.destroy(new Error("the HTTP client was closed"));
       connections.destroy();
-      await agent.destroy(new Error("the HTTP client was closed"));
+      await ended;
     },
   };
 }
@@ -159,21 +161,22 @@ function exchange(
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
     let body: HttpBody | undefined;
+    const leave = (): void => signal.removeEventListener("abort", onAbort);
     const onAbort = (): void => {
+      leave();
       const reason = signal.reason as Error;
-      if (body) return void body.destroy(reason);
-      signal.removeEventListener("abort", onAbort);
+      if (body) return body.stop(reason);
       controller?.abort(reason);
       reject(reason);
     };
     if (signal.aborted) return reject(signal.reason as Error);
     signal.addEventListener("abort", onAbort);
     const failed = (error: unknown): void => {
+      leave();
       const receivedBytes = body?.receivedBytes ?? 0;
       const answered = body !== undefined;
       const fault = exchangeFault(error, { where, answered, receivedBytes, announcedBytes: body?.announcedBytes });
       if (body) return body.fail(fault);
-      signal.removeEventListener("abort", onAbort);
       reject(fault);
     };
     agent.dispatch(request, {
@@ -191,7 +194,7 @@ function exchange(
           dropBytes: status === 200 ? dropBytes : 0,
         });
         body = made;
-        made.once("close", () => signal.removeEventListener("abort", onAbort));
+        made.once("close", leave);
         resolve({
           status,
           statusText: statusMessage || STATUS_CODES[status] || "",

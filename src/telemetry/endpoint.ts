@@ -7,7 +7,7 @@ export interface MetricsEndpoint {
   /** The port listened on, of use when 0 was asked for. */
   readonly port: number;
   /** Stops listening and drops what is connected. Never throws. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface EndpointSettings {

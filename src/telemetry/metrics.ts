@@ -6,7 +6,7 @@ export interface MetricRow {
   readonly type: "counter" | "gauge";
   readonly help: string;
   /** The value now with its labels, one entry a series; empty while unknown. */
-  read(): readonly { value: number; labels: Readonly<Record<string, string>> }[];
+  readonly read: () => readonly { value: number; labels: Readonly<Record<string, string>> }[];
   /** Names of all labels a series may bear. */
   readonly labels: readonly string[];
 }

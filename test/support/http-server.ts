@@ -24,6 +24,8 @@ export interface HttpFaults {
   readonly status?: number;
   /** False: Range is ignored, always 200 with the whole file. Default true. */
   readonly ranges?: boolean;
+  /** A part is never longer than this, whatever was asked. */
+  readonly maxPartBytes?: number;
   /** The socket is destroyed after this many body bytes; 0 is right after the head. */
   readonly cutAfterBytes?: number;
   /** Nothing more is sent after this many body bytes; the socket stays open. */
@@ -191,7 +193,8 @@ function partOf(request: IncomingMessage, body: Uint8Array, faults: HttpFaults):
   const mayPart = condition === undefined || condition === etagOf(body, faults) || condition === faults.lastModified;
   if (!wanted || !mayPart || faults.ranges === false) return { status: 200, bytes: body };
   const first = Number(wanted[1]);
-  const last = Math.min(wanted[2] ? Number(wanted[2]) : Infinity, body.length - 1);
+  const cap = first + (faults.maxPartBytes ?? Infinity) - 1;
+  const last = Math.min(wanted[2] ? Number(wanted[2]) : Infinity, cap, body.length - 1);
   if (first > last) return { status: 416, bytes: new Uint8Array(), contentRange: `bytes */${body.length}` };
   return { status: 206, bytes: body.subarray(first, last + 1), contentRange: `bytes ${first}-${last}/${body.length}` };
 }

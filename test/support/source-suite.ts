@@ -93,6 +93,13 @@ export function sourceMustBehave(name: string, make: (body: Uint8Array) => Promi
       await expect(source.open(0, AbortSignal.abort(reason))).rejects.toBe(reason);
     });
 
+    test("an aborted signal opens nothing, after the facts are known too", async () => {
+      const source = await made();
+      await source.facts(never());
+      const reason = new Error("stopped before");
+      await expect(source.open(0, AbortSignal.abort(reason))).rejects.toBe(reason);
+    });
+
     test("closing it twice, with a stream half read, is no error", async () => {
       const source = await made();
       const stream = await source.open(0, never());

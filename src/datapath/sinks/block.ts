@@ -112,6 +112,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
 
   return {
     kind: "block",
+    path,
     availableBytes: sizeBytes,
     get writtenBytes() {
       return target?.writtenBytes ?? 0;

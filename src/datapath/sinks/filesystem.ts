@@ -121,6 +121,7 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
 
   return {
     kind: "filesystem",
+    path,
     availableBytes,
     get writtenBytes() {
       return target?.writtenBytes ?? writtenBytes;

@@ -1,4 +1,5 @@
 // An open target file or device: takes bytes at offsets in order of arrival, leaves out zeros, and remembers what it wrote.
+import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { isUnsupported } from "../../lib/syscalls.ts";
 import type { Syscalls } from "../../lib/syscalls.ts";
@@ -9,6 +10,11 @@ import { BLOCK_BYTES, dataRuns, isZero, MIB, zeroMiB } from "./zero-blocks.ts";
 
 /** Writes this large go straight from the caller's buffer; smaller ones are gathered first. */
 const DIRECT_BYTES = MIB / 2;
+/**
+ * A buffer that falls into more runs than this is written without leaving the thread: handing 12 KiB to a worker and back
+ * costs eight times the write itself. The window keeps the page cache roomy, so such a write is a mere copy.
+ */
+const MANY_RUNS = 8;
 
 export interface RawTargetOptions {
   handle: FileHandle;
@@ -193,11 +199,12 @@ export class RawTarget {
   }
 
   async #place(offset: number, bytes: Buffer): Promise<void> {
-    for (const { start, end } of this.#runsOf(offset, bytes)) {
+    const runs = this.#runsOf(offset, bytes);
+    for (const { start, end } of runs) {
       const from = offset + start;
       const to = offset + end;
       if (this.#options.stale) await this.#zeroEdges(from, to);
-      await this.#writeOut(from, bytes.subarray(start, end));
+      await this.#writeOut(from, bytes.subarray(start, end), runs.length > MANY_RUNS);
       this.countAsWritten(from, to - from);
     }
   }
@@ -207,7 +214,7 @@ export class RawTarget {
     const first = Math.floor(offset / BLOCK_BYTES);
     const last = Math.ceil((offset + bytes.length) / BLOCK_BYTES);
     if (isZero(bytes) && this.#written.runs(first, last, true).next().done) return [];
-    return dataRuns(bytes, offset, () => false);
+    return dataRuns(bytes, offset, (block) => this.#written.has(block));
   }
 
   /** Zeroes what a first write leaves of its outer blocks: clearUnwritten goes by whole blocks. */
@@ -241,10 +248,12 @@ export class RawTarget {
     for (let at = from; at < to; at += MIB) await this.#writeOut(at, zeroMiB.subarray(0, Math.min(MIB, to - at)));
   }
 
-  async #writeOut(offset: number, bytes: Buffer): Promise<void> {
+  async #writeOut(offset: number, bytes: Buffer, onThisThread = false): Promise<void> {
     await this.#guard("write", async () => {
       for (let done = 0; done < bytes.length;) {
-        done += (await this.handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+        const length = bytes.length - done;
+        if (onThisThread) done += writeSync(this.handle.fd, bytes, done, length, offset + done);
+        else done += (await this.handle.write(bytes, done, length, offset + done)).bytesWritten;
       }
       this.writtenBytes += bytes.length;
       await this.#window.note(offset, bytes.length);

@@ -1,6 +1,18 @@
 // Secrets and ConfigMaps as folders, written as the kubelet writes them: all files of one version in a folder of its own,
 // `..data` pointing to it, and each name pointing through `..data`. A change swaps one link.
-import { chmod, chown, lstat, mkdir, readlink, readdir, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readlink,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { KeyToPath } from "./pod-types.ts";
 
@@ -42,6 +54,7 @@ export async function writeFilesVolume(folder: string, wanted: FilesToWrite): Pr
     const there = await lstat(join(folder, top)).catch(() => undefined);
     if (!there) await symlink(join("..data", top), join(folder, top));
   }
-  for (const name of await readdir(folder)) if (!name.startsWith("..") && !tops.has(name)) await unlink(join(folder, name));
+  for (const name of await readdir(folder))
+    if (!name.startsWith("..") && !tops.has(name)) await unlink(join(folder, name));
   if (former) await rm(join(folder, former), { recursive: true, force: true });
 }

@@ -43,7 +43,10 @@ place() {
   fi
 }
 own() {
-  [ "$(stat -c %g "$1")" = "$2" ] || chgrp -R -h "$2" "$1"
+  if [ "$(stat -c %g "$1")" != "$2" ]; then
+    chgrp -R -h "$2" "$1"
+    chmod -R g+rwX "$1"
+  fi
   chmod g+rwxs "$1"
 }
 while [ "$1" != -- ]; do
@@ -62,13 +65,10 @@ while [ "$1" != -- ]; do
 done
 shift
 
-if pivot_root . .old 2>/dev/null; then
-  cd /
-  umount -l /.old
-  rmdir /.old
-else
-  exec chroot . sh -c 'echo "pivot_root is not possible here" >&2; exit 1'
-fi
+pivot_root . .old
+cd /
+umount -l /.old
+rmdir /.old
 [ "$seal" = rw ] || mount -o remount,bind,ro /
 cd "$work"
 i=0 count=\${CDI_ENV_COUNT:-0}

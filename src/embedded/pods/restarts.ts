@@ -15,7 +15,12 @@ export function restartDelay(history: RestartHistory, finishedMs: number, shape:
   return count === 0 ? 0 : backoffDelay(count, shape);
 }
 
-export function afterRestart(history: RestartHistory, finishedMs: number, nowMs: number, shape: BackoffShape): RestartHistory {
+export function afterRestart(
+  history: RestartHistory,
+  finishedMs: number,
+  nowMs: number,
+  shape: BackoffShape,
+): RestartHistory {
   return { count: forgiven(history, finishedMs, shape).count + 1, lastMs: nowMs };
 }
 

@@ -42,7 +42,12 @@ const isInitialized = (init: readonly ContainerFacts[]): boolean =>
   init.every(({ state }) => state.terminated?.exitCode === 0);
 
 /** @param before conditions written last: a transition time moves only when the status moves */
-export function statusOf(facts: PodFacts, before: readonly Condition[], nowMs: number, phase = phaseOf(facts)): PodStatus {
+export function statusOf(
+  facts: PodFacts,
+  before: readonly Condition[],
+  nowMs: number,
+  phase = phaseOf(facts),
+): PodStatus {
   const { podIp } = facts;
   return {
     phase,

@@ -3,7 +3,7 @@
 /** @returns "<unknown>" when there is no time, "<invalid>" when it is no date */
 export function ageOf(timestamp: unknown, nowMs: number): string {
   if (timestamp === undefined || timestamp === null) return "<unknown>";
-  const at = Date.parse(String(timestamp));
+  const at = typeof timestamp === "string" ? Date.parse(timestamp) : Number.NaN;
   return Number.isNaN(at) ? "<invalid>" : humanDuration(nowMs - at);
 }
 

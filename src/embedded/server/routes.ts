@@ -26,7 +26,7 @@ export interface Routing {
   /** Whether the caller may do anything; there is nobody but the administrator. */
   isAdmin(request: IncomingMessage): boolean;
   /** "host:port" as clients see it. */
-  address(): string;
+  readonly address: () => string;
   signal: AbortSignal;
 }
 

@@ -1,12 +1,11 @@
 // The store: every row in memory, each write on disk before it is acknowledged. Writes that meet share one disk batch.
 import { freezeDeep } from "./freeze.ts";
+import { openHistory } from "./history.ts";
 import { orderKeys } from "./ordered-keys.ts";
 import { StaleRevision } from "./types.ts";
 import type { Change, Row, Store, StoredValue } from "./types.ts";
 import type { Disk } from "./disk.ts";
 
-/** Changes kept for watches to resume from. */
-export const historyLength = 10_000;
 /**
  * Added to the counter when a disk is opened. A reader may have seen a revision whose write was lost with the process; after
  * the leap no such number is given twice.
@@ -27,9 +26,7 @@ export async function createStore(disk: Disk | undefined): Promise<Store> {
   }
   const keys = orderKeys(rows.keys());
   let revision = loaded && loaded.revision > 0 ? loaded.revision + reopenLeap : 0;
-  /** Watches may resume from this revision or any later one. */
-  let oldest = revision;
-  let history: Change[] = [];
+  const history = openHistory(revision);
   const followers = new Set<(change: Change) => void>();
   let queue: Waiting[] = [];
   let flushing: Promise<void> | undefined;
@@ -37,12 +34,7 @@ export async function createStore(disk: Disk | undefined): Promise<Store> {
   let closed = false;
 
   const publish = (change: Change): void => {
-    history.push(change);
-    // Cut in halves: shifting one by one would move the whole array with each write.
-    if (history.length >= 2 * historyLength) {
-      history = history.slice(-historyLength);
-      oldest = (history[0]?.revision ?? 1) - 1;
-    }
+    history.add(change);
     for (const follower of followers) follower(change);
   };
 
@@ -121,17 +113,7 @@ export async function createStore(disk: Disk | undefined): Promise<Store> {
       await commit(change);
       return change;
     },
-    since(from) {
-      if (from < oldest) return undefined;
-      let low = 0;
-      let high = history.length;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if ((history[middle]?.revision ?? 0) <= from) low = middle + 1;
-        else high = middle;
-      }
-      return history.slice(low);
-    },
+    since: (from) => history.since(from),
     follow(listener) {
       followers.add(listener);
       return () => followers.delete(listener);

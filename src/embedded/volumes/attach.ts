@@ -46,9 +46,11 @@ export function createAttachments(mayUseDevices: boolean, log: Log): Attachments
   const lines = new Map<string, Promise<unknown>>();
   function inLine<T>(volume: string, act: () => Promise<T>): Promise<T> {
     const turn = (lines.get(volume) ?? Promise.resolve()).then(act);
-    const settled = turn.catch(() => undefined).then(() => {
-      if (lines.get(volume) === settled) lines.delete(volume);
-    });
+    const settled = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (lines.get(volume) === settled) lines.delete(volume);
+      });
     lines.set(volume, settled);
     return turn;
   }

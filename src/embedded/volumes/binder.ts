@@ -123,8 +123,8 @@ const boundStatus = (volume: Volume) => ({
 async function keepBound(world: BinderWorld, claim: Claim): Promise<void> {
   const name = claim.spec.volumeName ?? "";
   // The cache of volumes may lag behind the cache of claims.
-  const volume = (world.volumes.get({ name }) ??
-    (await world.client.get({ kind: kinds.volume, name }))) as Volume | undefined;
+  const volume = (world.volumes.get({ name }) ?? (await world.client.get({ kind: kinds.volume, name }))) as
+    Volume | undefined;
   if (volume && refersTo(volume.spec.claimRef, claim)) {
     if (claim.status?.phase !== "Bound") await setClaimStatus(world, claim, boundStatus(volume));
     await setVolumePhase(world, volume, "Bound");

@@ -132,7 +132,8 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
   classes.onChange(() => addPending());
   pods.onChange(({ before, after }) => {
     if (after && !isDone(after)) return;
-    for (const name of claimNames((after ?? before) as KubeObject)) addClaim((after ?? before)?.metadata.namespace, name);
+    for (const name of claimNames((after ?? before) as KubeObject))
+      addClaim((after ?? before)?.metadata.namespace, name);
   });
   function addPending(): void {
     for (const claim of claims?.list() as Claim[]) {

@@ -11,7 +11,9 @@ import { attachLoop } from "./loop.ts";
  */
 export type Road = "device" | "folder";
 
-const probeScript = 'mount -t tmpfs tmpfs "$1" && mknod "$1/null" c 1 3 && : > "$1/null"';
+// pivot_root is refused where the root is an initramfs.
+const probeScript =
+  'mount -t tmpfs tmpfs "$1" && mknod "$1/null" c 1 3 && : > "$1/null" && mkdir "$1/old" && pivot_root "$1" "$1/old"';
 
 /** @param dir an existing folder of ours on the file system that will hold the volumes */
 export async function findRoad(dir: string, log: Log): Promise<Road> {

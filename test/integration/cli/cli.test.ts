@@ -5,9 +5,18 @@ import { copyFile, readdir, readFile, stat, truncate, writeFile } from "node:fs/
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { version } from "../../../src/lib/version.ts";
-import { ensureBuilt, makeFolder, makeImages, MiB, projectRoot, serveFolder, type Images, type WebServer } from "../importer/world.ts";
+import {
+  ensureBuilt,
+  makeFolder,
+  makeImages,
+  MiB,
+  projectRoot,
+  serveFolder,
+  type Images,
+  type WebServer,
+} from "../importer/world.ts";
 
-let folder: { path: string; remove(): Promise<void> };
+let folder: { path: string; remove: () => Promise<void> };
 let work: string;
 let images: Images;
 let server: WebServer;
@@ -71,7 +80,17 @@ describe("cdi import", () => {
   });
 
   test("qcow2 from a file, staged, grown to --size", async () => {
-    const said = await cdi("import", images.qcow2, target(), "--size", "20Mi", "--scratch", work, "--digest", "--output=json");
+    const said = await cdi(
+      "import",
+      images.qcow2,
+      target(),
+      "--size",
+      "20Mi",
+      "--scratch",
+      work,
+      "--digest",
+      "--output=json",
+    );
     expect(said, said.stderr).toMatchObject({ exit: 0 });
     expect(lastObject(said)).toMatchObject({
       ok: true,
@@ -136,10 +155,25 @@ describe("cdi import", () => {
       object: { code: "TargetInUse", remedy: expect.stringContaining("--overwrite") },
     },
     { when: "a folder as target", args: () => [images.raw, work], exit: 95, object: { code: "TargetReadOnly" } },
-    { when: "an unknown flag", args: () => [images.raw, target(), "--nonsense"], exit: 2, object: { code: "ConfigInvalid" } },
+    {
+      when: "an unknown flag",
+      args: () => [images.raw, target(), "--nonsense"],
+      exit: 2,
+      object: { code: "ConfigInvalid" },
+    },
     { when: "no target", args: () => [images.raw], exit: 2, object: { code: "ConfigInvalid" } },
-    { when: "a size that is none", args: () => [images.raw, target(), "--size", "big"], exit: 2, object: { code: "ConfigInvalid" } },
-    { when: "a checksum that is none", args: () => [images.raw, target(), "--checksum", "md5:1"], exit: 2, object: { code: "ConfigInvalid" } },
+    {
+      when: "a size that is none",
+      args: () => [images.raw, target(), "--size", "big"],
+      exit: 2,
+      object: { code: "ConfigInvalid" },
+    },
+    {
+      when: "a checksum that is none",
+      args: () => [images.raw, target(), "--checksum", "md5:1"],
+      exit: 2,
+      object: { code: "ConfigInvalid" },
+    },
   ])("$when: told as object and as text, nothing left", async ({ args, exit, object }) => {
     const before = await readFile(images.qcow2);
     const json = await cdi("import", ...args(), "--output", "json");
@@ -225,7 +259,12 @@ describe("the frame", () => {
     expect(await cdi("--version")).toMatchObject({ exit: 0, stdout: `${version}\n` });
     const system = execFileSync("sh", ["-c", "command -v node"], {
       encoding: "utf8",
-      env: { PATH: (process.env["PATH"] ?? "").split(":").filter((path) => !path.includes("node_modules")).join(":") },
+      env: {
+        PATH: (process.env["PATH"] ?? "")
+          .split(":")
+          .filter((path) => !path.includes("node_modules"))
+          .join(":"),
+      },
     }).trim();
     expect(await start(["--version"], system).ended).toMatchObject({ exit: 0, stdout: `${version}\n` });
     expect(await start(["import"], system).ended).toMatchObject({ exit: 2 });
@@ -240,7 +279,19 @@ describe("the frame", () => {
   test("help", async () => {
     const said = await cdi("import", "--help");
     expect(said).toMatchObject({ exit: 0, stderr: "" });
-    for (const flag of ["--size", "--format", "--preallocate", "--checksum", "--digest", "--header", "--ca", "--insecure", "--scratch", "--overwrite", "--output"]) {
+    for (const flag of [
+      "--size",
+      "--format",
+      "--preallocate",
+      "--checksum",
+      "--digest",
+      "--header",
+      "--ca",
+      "--insecure",
+      "--scratch",
+      "--overwrite",
+      "--output",
+    ]) {
       expect(said.stdout).toContain(flag);
     }
   });

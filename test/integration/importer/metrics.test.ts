@@ -14,7 +14,7 @@ import {
   type WebServer,
 } from "./world.ts";
 
-let folder: { path: string; remove(): Promise<void> };
+let folder: { path: string; remove: () => Promise<void> };
 let server: WebServer;
 beforeAll(async () => {
   ensureBuilt();
@@ -29,11 +29,14 @@ afterAll(async () => {
 
 const scrape = (host: string): Promise<string | undefined> =>
   new Promise((done) => {
-    const request = get({ host, port: metricsPort, path: "/metrics", rejectUnauthorized: false, agent: false }, (response) => {
-      let text = "";
-      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      response.on("end", () => done(text));
-    });
+    const request = get(
+      { host, port: metricsPort, path: "/metrics", rejectUnauthorized: false, agent: false },
+      (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () => done(text));
+      },
+    );
     request.on("error", () => done(undefined));
   });
 const valueIn = (text: string, series: string): number | undefined => {
@@ -48,7 +51,9 @@ test.each([
   const pod = await makePod();
   onTestFinished(() => pod.remove());
   const env = Object.fromEntries(
-    Object.entries(anEnv({ endpoint: `${server.url}/slow/disk.img`, imageSize: "20Mi" })).filter(([key]) => !drop.includes(key)),
+    Object.entries(anEnv({ endpoint: `${server.url}/slow/disk.img`, imageSize: "20Mi" })).filter(
+      ([key]) => !drop.includes(key),
+    ),
   );
   const running = startImporter(pod, { ...env, CDI_POD_IP: host });
   const seen: number[] = [];

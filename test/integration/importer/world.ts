@@ -7,6 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { importerEnv, type ImporterConfig } from "../../../src/contract/importer-env.ts";
 
@@ -18,7 +20,7 @@ export function ensureBuilt(): void {
   execFileSync(process.execPath, [join(projectRoot, "scripts/build.mjs")], { stdio: "pipe" });
 }
 
-export async function makeFolder(): Promise<{ path: string; remove(): Promise<void> }> {
+export async function makeFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "cdi-importer-"));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
@@ -44,12 +46,12 @@ export async function makeImages(folder: string, virtualSizeBytes = 16 * MiB): P
 export interface WebServer {
   readonly url: string;
   /** Bytes of bodies handed out. */
-  sentBytes(): number;
-  close(): Promise<void>;
+  readonly sentBytes: () => number;
+  readonly close: () => Promise<void>;
 }
 export type Mood = "ranges" | "plain" | "cut" | "slow";
 
-/** Serves one folder. `/<mood>/<file>`: with ranges, without, cut in the middle, or about 1 MiB/s slow. */
+/** Serves one folder. `/<mood>/<file>`: with ranges, without, cut in the middle, or at 4 MiB/s. */
 export async function serveFolder(folder: string): Promise<WebServer> {
   let sent = 0;
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -66,19 +68,23 @@ export async function serveFolder(folder: string): Promise<WebServer> {
       ...(mood === "plain" ? {} : { "accept-ranges": "bytes" }),
       ...(range ? { "content-range": `bytes ${first}-${last}/${found.size}` } : {}),
     });
-    let left = mood === "cut" ? Math.floor((last - first + 1) / 2) : Infinity;
-    for await (const chunk of createReadStream(path, { start: first, end: last })) {
-      const part = (chunk as Buffer).subarray(0, left);
-      left -= part.length;
-      sent += part.length;
-      const isReady = response.write(part);
-      if (mood === "slow") await new Promise((done) => setTimeout(done, 60));
-      if (!isReady) await Promise.race([once(response, "drain"), once(response, "close")]);
-      if (left <= 0) return void response.destroy();
-      if (response.destroyed) return;
-    }
-    response.end();
+    const part = createReadStream(path, { start: first, end: last, highWaterMark: 256 * 1024 });
+    const bytes = mood === "cut" ? Math.floor((last - first + 1) / 2) : Infinity;
+    await pipeline(part, moody(mood, bytes), response);
   };
+  /** Hands on at most so many bytes, then breaks off. */
+  const moody = (mood: string, bytes: number) =>
+    async function* (chunks: AsyncIterable<Buffer>) {
+      let left = bytes;
+      for await (const chunk of chunks) {
+        const some = chunk.subarray(0, left);
+        left -= some.length;
+        sent += some.length;
+        yield some;
+        if (left <= 0) throw new Error("cut");
+        if (mood === "slow") await sleep(60);
+      }
+    };
   const server = createServer((request, response) => {
     answer(request, response).catch((cause: unknown) => response.destroy(cause as Error));
   });
@@ -93,9 +99,6 @@ export async function serveFolder(folder: string): Promise<WebServer> {
       }),
   };
 }
-const once = (response: ServerResponse, name: string): Promise<void> =>
-  new Promise((done) => response.once(name, () => done()));
-
 const plainConfig: ImporterConfig = {
   source: "http",
   endpoint: "",
@@ -133,8 +136,8 @@ export const anEnv = (config: Partial<ImporterConfig>): Record<string, string> =
 export interface Pod {
   readonly root: string;
   /** Path of a fixed path of the contract. */
-  at(path: string): string;
-  remove(): Promise<void>;
+  readonly at: (path: string) => string;
+  readonly remove: () => Promise<void>;
 }
 
 /** A pod's file tree below a folder. `blockBytes`: a plain file of this size stands in for the block device. */
@@ -162,7 +165,7 @@ export interface Ran {
 export interface Running {
   readonly pid: number;
   readonly ended: Promise<Ran>;
-  kill(signal: NodeJS.Signals): void;
+  readonly kill: (signal: NodeJS.Signals) => void;
 }
 
 /** Starts the built importer in the pod's tree. */
@@ -187,4 +190,3 @@ export async function readTerminationLog(path: string): Promise<unknown> {
   const text = await readFile(path, "utf8").catch(() => undefined);
   return text?.startsWith("{") ? (JSON.parse(text) as unknown) : text;
 }
-

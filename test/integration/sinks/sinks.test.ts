@@ -139,6 +139,19 @@ for (const { name, make, roots, punches } of stands) {
       wanted.fill(1, 5 * MIB, 5 * MIB + 8192);
       await sink.commit();
       expectImage(await stand.read(), wanted);
+      if (punches) expect(await stand.allocatedBytes()).toBeLessThanOrEqual(allowedBytesOf(wanted));
+    });
+
+    test("zeros written over data are zeros", async () => {
+      const stand = await make();
+      const sink = await stand.open();
+      await sink.begin(image.length);
+      await pourInto(sink, MIB);
+      await pourInto(sink, MIB, Buffer.alloc(4 * MIB));
+      await sink.write(6 * MIB + 512, Buffer.alloc(8192));
+      await sink.commit();
+      const wanted = Buffer.from(image).fill(0, 0, 4 * MIB);
+      expectImage(await stand.read(), wanted.fill(0, 6 * MIB + 512, 6 * MIB + 512 + 8192));
     });
 
     test("starts over when begun again", async () => {
@@ -246,6 +259,7 @@ describe("sink of a folder", () => {
     const result = await sink.commit();
     expect(result).toMatchObject({ sizeBytes: 30 * MIB, preallocated: true });
     expect(result.allocatedBytes).toBeGreaterThanOrEqual(30 * MIB);
+    expect((await stat(join(folder, "disk.img"))).size).toBe(30 * MIB);
   });
 
   test("cuts the tail that an outside writer rounded up", async () => {
@@ -255,6 +269,7 @@ describe("sink of a folder", () => {
     expect(loan.readsAsZeros).toBe(true);
     await truncate(loan.path, MIB + 4096);
     expect((await sink.commit()).sizeBytes).toBe(MIB + 512);
+    expect((await stat(join(folder, "disk.img"))).size).toBe(MIB + 512);
   });
 
   test.skipIf(noLoops)("a full volume is TargetFull, also when preallocating, and stays broken", async () => {

@@ -17,6 +17,7 @@ const variants: [string, HttpFaults][] = [
   ["http source without lengths", { ranges: false, length: "chunked" }],
   ["http source ended by the connection", { ranges: false, length: "none" }],
   ["http source without validators", { etag: "" }],
+  ["http source that caps its parts", { maxPartBytes: 1000 }],
   ["http source with Last-Modified", { etag: "", lastModified: "Tue, 01 Jan 2030 00:00:00 GMT" }],
 ];
 for (const [name, faults] of variants) {
@@ -182,6 +183,19 @@ describe("a body that goes wrong", () => {
     await expect(read(faults)).rejects.toMatchObject({ name: "Fault", code });
   });
 
+  test("all bytes before a cut are handed on, also to a reader that comes late", async () => {
+    const server = await startHttpServer({ files, faults: { cutAfterBytes: 700_000 } });
+    const stream = await sourceOf(server.url("/disk.img")).open(0, never());
+    await server.idle();
+    let count = 0;
+    const reading = (async () => {
+      for await (const chunk of stream) count += (chunk as Buffer).length;
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "SourceCut" });
+    await expect(reading).rejects.toThrow(`after 700000 of ${body.length} bytes`);
+    expect(count).toBe(700_000);
+  });
+
   test("more bytes than told are not taken for the file", async () => {
     const server = await startHttpServer({ files, faults: { lieBytes: -1000, ranges: false } });
     const source = sourceOf(server.url("/disk.img"));
@@ -260,6 +274,14 @@ describe("opening further on", () => {
     await drain(await source.open(0, never()));
     server.files["/disk.img"] = someBytes(body.length + 5);
     await expect(source.open(1000, never())).rejects.toMatchObject({ code: "SourceChanged" });
+  });
+
+  test("a part that ends before the file does is not taken for its end", async () => {
+    const server = await startHttpServer({ files });
+    const source = sourceOf(server.url("/disk.img"));
+    await drain(await source.open(0, never()));
+    server.faults = { maxPartBytes: 1000 };
+    await expect(source.open(1000, never())).rejects.toMatchObject({ code: "SourceSizeUnknown" });
   });
 
   test("a file that is gone keeps its own code", async () => {

@@ -4,7 +4,13 @@ import { progressLine, secondsLeft, shownSeconds } from "../../../src/cli/progre
 import { makeRateMeter } from "../../../importer/rate.ts";
 
 const MiB = 2 ** 20;
-const halfway = { stage: "transferring", fraction: 0.5, bytesDone: 50 * MiB, bytesTotal: 100 * MiB, bytesPerSecond: 5 * MiB };
+const halfway = {
+  stage: "transferring",
+  fraction: 0.5,
+  bytesDone: 50 * MiB,
+  bytesTotal: 100 * MiB,
+  bytesPerSecond: 5 * MiB,
+};
 
 test.each([
   {
@@ -17,7 +23,11 @@ test.each([
     moment: { stage: "transferring", fraction: 0, bytesDone: 0, bytesTotal: 100 * MiB },
     line: "transferring [----------------------------------------]  0%  0 B of 100 MiB",
   },
-  { when: "the size is unknown", moment: { stage: "downloading", bytesDone: 3 * MiB, bytesPerSecond: MiB }, line: "downloading  3.0 MiB  1.0 MiB/s" },
+  {
+    when: "the size is unknown",
+    moment: { stage: "downloading", bytesDone: 3 * MiB, bytesPerSecond: MiB },
+    line: "downloading  3.0 MiB  1.0 MiB/s",
+  },
 ])("$when", ({ moment, line }) => {
   expect(progressLine(moment, 78)).toBe(line);
 });

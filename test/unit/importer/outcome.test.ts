@@ -5,7 +5,11 @@ import { attemptsOf, codeOfExit, Fault, FAULTS, type FaultCode } from "../../../
 import type { Stage } from "../../../src/datapath/types.ts";
 
 const at = (stage: Stage, bytesRead = 0): FailedAt => ({ during: "import", source: "http", stage, bytesRead });
-const failed = (code: FaultCode, message: string, where: FailedAt): End => ({ kind: "failed", fault: new Fault(code, message), where });
+const failed = (code: FaultCode, message: string, where: FailedAt): End => ({
+  kind: "failed",
+  fault: new Fault(code, message),
+  where,
+});
 const tooSmall =
   "virtual image size 4294967296 is larger than the reported available storage 1073741824. A larger PVC is required";
 
@@ -44,7 +48,10 @@ test.each<{ when: string; end: End; current: [number, unknown]; old: [number, un
     when: "checksum mismatch",
     end: failed("ChecksumMismatch", "checksum mismatch: expected md5:a, calculated md5:b", at("finishing", 9)),
     current: [0, { message: "checksum validation failed: checksum mismatch: expected md5:a, calculated md5:b" }],
-    old: [64, "Unable to process data: Unable to resize disk image to requested size: checksum differs: expected md5:a, calculated md5:b"],
+    old: [
+      64,
+      "Unable to process data: Unable to resize disk image to requested size: checksum differs: expected md5:a, calculated md5:b",
+    ],
   },
   {
     when: "404",
@@ -55,8 +62,14 @@ test.each<{ when: string; end: End; current: [number, unknown]; old: [number, un
   {
     when: "404 after bytes were delivered",
     end: failed("SourceNotFound", "expected status code 200, got 404. Status: 404 Not Found", at("transferring", 5)),
-    current: [86, "Unable to process data: Unable to transfer source data to target file: failed to pull image: expected status code 200, got 404. Status: 404 Not Found"],
-    old: [86, "Unable to process data: Unable to transfer source data to target file: failed to pull image: expected status code 200, got 404. Status: 404 Not Found"],
+    current: [
+      86,
+      "Unable to process data: Unable to transfer source data to target file: failed to pull image: expected status code 200, got 404. Status: 404 Not Found",
+    ],
+    old: [
+      86,
+      "Unable to process data: Unable to transfer source data to target file: failed to pull image: expected status code 200, got 404. Status: 404 Not Found",
+    ],
   },
   {
     when: "too small",
@@ -67,19 +80,34 @@ test.each<{ when: string; end: End; current: [number, unknown]; old: [number, un
   {
     when: "volume full while downloading to scratch",
     end: failed("TargetFull", "writing to scratch", at("downloading", 5)),
-    current: [92, "Unable to process data: Unable to transfer source data to scratch space: unable to write to file: writing to scratch: no space left on device"],
-    old: [92, "Unable to process data: Unable to transfer source data to scratch space: unable to write to file: writing to scratch: no space left on device"],
+    current: [
+      92,
+      "Unable to process data: Unable to transfer source data to scratch space: unable to write to file: writing to scratch: no space left on device",
+    ],
+    old: [
+      92,
+      "Unable to process data: Unable to transfer source data to scratch space: unable to write to file: writing to scratch: no space left on device",
+    ],
   },
   {
     when: "qemu-img failed",
     end: failed("ConversionFailed", "could not convert image to raw", at("converting", 5)),
-    current: [99, "Unable to process data: Unable to convert source data to target format: Conversion to Raw failed: could not convert image to raw"],
-    old: [99, "Unable to process data: Unable to convert source data to target format: Conversion to Raw failed: could not convert image to raw"],
+    current: [
+      99,
+      "Unable to process data: Unable to convert source data to target format: Conversion to Raw failed: could not convert image to raw",
+    ],
+    old: [
+      99,
+      "Unable to process data: Unable to convert source data to target format: Conversion to Raw failed: could not convert image to raw",
+    ],
   },
   {
     when: "shorter than a header",
     end: failed("ImageTooShort", "could not process image header", at("connecting", 100)),
-    current: [73, "Unable to process data: Unable to obtain information about data source: could not process image header"],
+    current: [
+      73,
+      "Unable to process data: Unable to obtain information about data source: could not process image header",
+    ],
     old: [73, "Unable to process data: Unable to obtain information about data source: could not process image header"],
   },
   {
@@ -104,15 +132,19 @@ test.each<{ when: string; end: End; current: [number, unknown]; old: [number, un
 
 describe("every fault", () => {
   const codes = Object.keys(FAULTS) as FaultCode[];
-  test.each(codes.filter((code) => code !== "ChecksumMismatch"))("%s ends with a status that leads back to it", (code) => {
-    const { exit, message } = endingOf(failed(code, "x", at("connecting")), "current");
-    expect([undefined, code]).toContain(codeOfExit(exit));
-    expect(exit === 1 || (exit >= 64 && exit <= 113)).toBe(true);
-    expect(message).not.toMatch(/^\{/);
-  });
+  test.each(codes.filter((code) => code !== "ChecksumMismatch"))(
+    "%s ends with a status that leads back to it",
+    (code) => {
+      const { exit, message } = endingOf(failed(code, "x", at("connecting")), "current");
+      expect([undefined, code]).toContain(codeOfExit(exit));
+      expect(exit === 1 || (exit >= 64 && exit <= 113)).toBe(true);
+      expect(message).not.toMatch(/^\{/);
+    },
+  );
   test.each(codes)("%s is never final for a source that has delivered a byte, if it is the source's", (code) => {
     const { exit } = endingOf(failed(code, "x", at("transferring", 1)), "current");
-    if (FAULTS[code].retry === "some") expect(attemptsOf[FAULTS[codeOfExit(exit) ?? "Unclassified"].retry]).toBe(Infinity);
+    if (FAULTS[code].retry === "some")
+      expect(attemptsOf[FAULTS[codeOfExit(exit) ?? "Unclassified"].retry]).toBe(Infinity);
     else expect(exit).toBe(code === "ChecksumMismatch" ? 0 : FAULTS[code].exit);
   });
 });

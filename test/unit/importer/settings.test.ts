@@ -82,10 +82,17 @@ test("a controller of v1.56 is known by the variables it does not set", () => {
 });
 
 test("all complaints come at once", () => {
-  const env = { ...asEnv(full), PREALLOCATION: "", INSECURE_TLS: "maybe", IMPORTER_IMAGE_SIZE: "5 Gig", FILESYSTEM_OVERHEAD: "1.5" };
+  const env = {
+    ...asEnv(full),
+    PREALLOCATION: "",
+    INSECURE_TLS: "maybe",
+    IMPORTER_IMAGE_SIZE: "5 Gig",
+    FILESYSTEM_OVERHEAD: "1.5",
+  };
   const read = () => readSettings(env);
   expect(read).toThrow(EnvError);
-  for (const name of ["PREALLOCATION", "INSECURE_TLS", "IMPORTER_IMAGE_SIZE", "FILESYSTEM_OVERHEAD"]) expect(read).toThrow(name);
+  for (const name of ["PREALLOCATION", "INSECURE_TLS", "IMPORTER_IMAGE_SIZE", "FILESYSTEM_OVERHEAD"])
+    expect(read).toThrow(name);
 });
 
 test.each([
@@ -93,7 +100,12 @@ test.each([
   { args: ["-v=3", "-alsologtostderr"], verbosity: 3, unknown: [], asksVersion: false },
   { args: ["--v=5", "--alsologtostderr=true"], verbosity: 5, unknown: [], asksVersion: false },
   { args: ["-v", "2"], verbosity: 2, unknown: [], asksVersion: false },
-  { args: ["-vmodule=x", "--what", "word", "-v=1"], verbosity: 1, unknown: ["-vmodule=x", "--what", "word"], asksVersion: false },
+  {
+    args: ["-vmodule=x", "--what", "word", "-v=1"],
+    verbosity: 1,
+    unknown: ["-vmodule=x", "--what", "word"],
+    asksVersion: false,
+  },
   { args: ["--version"], verbosity: 1, unknown: [], asksVersion: true },
 ])("arguments $args", ({ args, ...read }) => {
   expect(readArguments(args)).toEqual(read);

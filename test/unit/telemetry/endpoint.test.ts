@@ -8,11 +8,14 @@ import { makeRegistry, serveMetrics } from "../../../src/telemetry/index.ts";
 
 const ask = (port: number, path: string, options: RequestOptions = {}): Promise<{ status: number; text: string }> =>
   new Promise((done, fail) => {
-    const request = get({ host: "127.0.0.1", port, path, rejectUnauthorized: false, agent: false, ...options }, (response) => {
-      let text = "";
-      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      response.on("end", () => done({ status: response.statusCode ?? 0, text }));
-    });
+    const request = get(
+      { host: "127.0.0.1", port, path, rejectUnauthorized: false, agent: false, ...options },
+      (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () => done({ status: response.statusCode ?? 0, text }));
+      },
+    );
     request.on("error", fail);
   });
 
@@ -29,8 +32,19 @@ test("serves the values of now on any path, over TLS, until closed", async () =>
     { name: "rate", type: "gauge" as const, help: "how fast", labels: [], read: () => [{ value: 7, labels: {} }] },
   ];
   const now = Date.now();
-  const { key, certificate } = await selfSigned({ commonName: "x", usages: ["server"], notBefore: now - 1000, notAfter: now + 60_000 });
-  const endpoint = await serveMetrics({ registry: makeRegistry(rows), host: "127.0.0.1", port: 0, key, cert: certificate });
+  const { key, certificate } = await selfSigned({
+    commonName: "x",
+    usages: ["server"],
+    notBefore: now - 1000,
+    notAfter: now + 60_000,
+  });
+  const endpoint = await serveMetrics({
+    registry: makeRegistry(rows),
+    host: "127.0.0.1",
+    port: 0,
+    key,
+    cert: certificate,
+  });
   onTestFinished(() => endpoint.close());
 
   expect((await ask(endpoint.port, "/metrics")).text).not.toContain("done_total{");

@@ -14,7 +14,14 @@ test("a line holds level, time, program, message and facts", () => {
   const { lines, log } = gathered();
   log.with({ claim: "a/b" }).warn("Looking again", { attempt: 2 });
   expect(lines).toEqual([
-    { level: "warn", time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), program: "test", claim: "a/b", attempt: 2, msg: "Looking again" },
+    {
+      level: "warn",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      program: "test",
+      claim: "a/b",
+      attempt: 2,
+      msg: "Looking again",
+    },
   ]);
 });
 

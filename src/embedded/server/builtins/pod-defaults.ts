@@ -1,7 +1,7 @@
 // What the real server fills into a new pod.
 import { randomBytes } from "node:crypto";
 import type { KubeObject } from "../../../api/meta.ts";
-import { list, section } from "./fields.ts";
+import { list, section, text } from "./fields.ts";
 
 function fill(fields: Record<string, unknown>, defaults: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(defaults)) fields[name] ??= value;
@@ -24,7 +24,7 @@ export function fillPod(pod: KubeObject): void {
   fill(spec, { serviceAccount: spec["serviceAccountName"] });
   for (const container of [...list(spec, "containers"), ...list(spec, "initContainers")]) {
     fill(container, {
-      imagePullPolicy: pullPolicy(String(container["image"] ?? "")),
+      imagePullPolicy: pullPolicy(text(container, "image")),
       terminationMessagePath: "/dev/termination-log",
       terminationMessagePolicy: "File",
       resources: {},

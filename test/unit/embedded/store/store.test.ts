@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openStore, StaleRevision, type Change, type Store } from "../../../../src/embedded/store/index.ts";
-import { historyLength } from "../../../../src/embedded/store/store.ts";
+import { historyLength } from "../../../../src/embedded/store/history.ts";
 
 const value = (text: string) => () => ({ text });
 

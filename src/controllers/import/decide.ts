@@ -1,0 +1,117 @@
+// What to do next for one claim that is the target of an import: pure, facts in, steps out. The pod's state is written on
+// the claim's annotations, from which the DataVolume's status is computed (datavolume/import).
+import { annotations } from "../../api/annotations.ts";
+import type { Pod } from "../../api/core.ts";
+import { kinds } from "../../api/kinds.ts";
+import { appName, labels } from "../../api/labels.ts";
+import { keyOf, type KubeObject } from "../../api/meta.ts";
+import type { Plan, Step } from "../../kube/index.ts";
+import { seconds } from "../../lib/duration.ts";
+import type { ControllerOptions } from "../options.ts";
+import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
+import { importerPodName } from "../parts/names.ts";
+import { ourAnnotations } from "../parts/our-annotations.ts";
+import { annotationOf, isComplete, isFatal, isOurs, mayStart, retryAsked, wantsForever } from "./claim-facts.ts";
+import { followPod } from "./follow-pod.ts";
+import { importerPodFor } from "./objects.ts";
+import type { ImportFacts } from "./observe.ts";
+
+const nothing: Plan = { steps: [] };
+
+export function decideImport(seen: ImportFacts | undefined, options: ControllerOptions, nowMs: number): Plan {
+  if (!seen || !isOurs(seen.claim)) return nothing;
+  const { claim, pod, config } = seen;
+  // The claim's protection waits for its pod, and the pod's owner waits for the claim: someone must begin.
+  if (claim.metadata.deletionTimestamp) return { steps: deletePod(pod) };
+  if (isComplete(claim)) {
+    const kept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
+    return { steps: kept ? [] : deletePod(pod) };
+  }
+  if (isFatal(claim)) return retryAsked(claim) || wantsToGoOn(seen) ? startOver(seen) : { steps: deletePod(pod) };
+  if (pod?.metadata.deletionTimestamp) return nothing;
+  if (pod) return followPod(seen, options, nowMs);
+  if (!mayStart(claim, config)) return nothing;
+  return start(seen, options);
+}
+
+/** retryForever, set after the failure: only a mismatch of the checksum stays final. */
+const wantsToGoOn = ({ claim }: ImportFacts): boolean =>
+  wantsForever(claim) && annotationOf(claim, ourAnnotations.importCode) !== "ChecksumMismatch";
+
+export const deletePod = (pod: Pod | undefined): Step[] =>
+  pod && !pod.metadata.deletionTimestamp ? [deletion(kinds.pod, pod)] : [];
+
+export const deletion = (kind: (typeof kinds)["pod" | "claim"], object: KubeObject): Step => ({
+  do: "delete",
+  ref: { kind, ...keyOf(object) },
+  uid: object.metadata.uid ?? "",
+});
+
+function startOver({ claim, pod }: ImportFacts): Plan {
+  const wanted: Wanted = {
+    [annotations.importFatalError]: null,
+    [annotations.podPhase]: null,
+    [annotations.runningCondition]: null,
+    [annotations.runningConditionMessage]: null,
+    [annotations.runningConditionReason]: null,
+    [ourAnnotations.importCode]: null,
+    [ourAnnotations.importAttempt]: null,
+    [ourAnnotations.importRetried]: annotationOf(claim, annotations.importRetry),
+  };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...deletePod(pod)] };
+}
+
+function start(seen: ImportFacts, options: ControllerOptions): Plan {
+  const { claim, users, config, overhead } = seen;
+  if (users.length > 0) {
+    const message = users
+      .map((user) => `pod ${user} using PersistentVolumeClaim ${claim.metadata.name ?? ""}`)
+      .join(", ");
+    return { steps: [{ do: "tell", about: claim, type: "Warning", reason: "ImportTargetInUse", message }] };
+  }
+  const withScratch = needsScratch(seen);
+  const name = importerPodName(claim.metadata.name ?? "");
+  const wanted: Wanted = {
+    [annotations.importPodName]: name,
+    ...(withScratch ? creatingScratch : {}),
+  };
+  const label = claim.metadata.labels?.[labels.app] === undefined ? { [labels.app]: appName } : {};
+  return {
+    steps: [
+      ...patchMetadata(kinds.claim, claim, { annotations: wanted, labels: label }),
+      { do: "create", kind: kinds.pod, object: importerPodFor({ claim, config, overhead, withScratch, options }) },
+    ],
+  };
+}
+
+/** Given up front for archives, as upstream's pods expect; else only when the importer or the user asked. */
+const needsScratch = ({ claim }: ImportFacts): boolean =>
+  annotationOf(claim, annotations.importRequiresScratch) === "true";
+
+const creatingScratch: Wanted = {
+  [annotations.boundCondition]: "false",
+  [annotations.boundConditionMessage]: "Creating scratch space",
+  [annotations.boundConditionReason]: "CreatingScratchSpace",
+};
+
+/** The API server would not have the pod: said on the claim, tried again. */
+export function decidePodRefused(seen: ImportFacts, message: string): Plan {
+  const { claim } = seen;
+  const reason = message.includes("exceeded quota") ? "ErrExceededQuota" : "ErrStartingPod";
+  const name = importerPodName(claim.metadata.name ?? "");
+  const text = `Error starting pod '${name}': For more information, request access to cdi-deploy logs from your sysadmin`;
+  const wanted: Wanted = {
+    [annotations.podPhase]: "Failed",
+    [annotations.runningCondition]: "false",
+    [annotations.runningConditionMessage]: text,
+    [annotations.runningConditionReason]: reason,
+  };
+  const tell: Step = { do: "tell", about: claim, type: "Warning", reason, message: text };
+  // Without a version: the step before the refused one may have moved it.
+  const patches = patchMetadata(kinds.claim, claim, { annotations: wanted }).map((step) => {
+    if (step.do !== "patch") return step;
+    const { resourceVersion: _, ...rest } = step;
+    return rest;
+  });
+  return { steps: [...patches, tell], lookAgainInMs: seconds(10) };
+}

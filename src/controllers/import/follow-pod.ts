@@ -1,0 +1,226 @@
+// From an importer pod's state to the claim's annotations, and to the end of the pod: still going, scratch wanted, out of
+// memory, done, or failed. Pure.
+import { annotations } from "../../api/annotations.ts";
+import type { Claim, Pod, TerminatedState } from "../../api/core.ts";
+import { kinds } from "../../api/kinds.ts";
+import type { Plan, Step } from "../../kube/index.ts";
+import { seconds } from "../../lib/duration.ts";
+import type { ControllerOptions } from "../options.ts";
+import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
+import { attemptsSpent } from "../parts/attempts.ts";
+import {
+  exitsOf,
+  faultOfExit,
+  lastExit,
+  messageOf,
+  saysChecksumMismatch,
+  saysScratchNeeded,
+  statusOf,
+} from "../parts/fault-of-pod.ts";
+import { ourAnnotations } from "../parts/our-annotations.ts";
+import { isUnschedulable, runningOf, scratchReason, scratchText } from "../parts/running-condition.ts";
+import { annotationOf, wantsForever } from "./claim-facts.ts";
+import { proxyConfigMapFor, scratchClaimFor, scratchVolume } from "./objects.ts";
+import type { ImportFacts } from "./observe.ts";
+
+type WithPod = ImportFacts & { pod: Pod };
+
+/** A pod that ended before its container could (evicted, refused by its node) is replaced no sooner than this, ms. */
+const replaceAfterMs = seconds(10);
+
+export function followPod(seen: ImportFacts, options: ControllerOptions, nowMs: number): Plan {
+  const { claim, pod } = seen;
+  if (!pod) return { steps: [] };
+  const all: WithPod = { ...seen, pod };
+  const exit = lastExit(pod);
+  if (exit && saysScratchNeeded(exit)) return askForScratch(claim, pod);
+  if (exit?.reason === "OOMKilled") return switchCacheMode(all);
+  if (exit && saysChecksumMismatch(exit)) return failed(all, exit);
+  if (pod.status?.phase === "Succeeded" || exit?.exitCode === 0) return succeeded(claim, pod, exit);
+  if (pod.status?.phase === "Failed" && !exit) return replace(claim, pod, nowMs);
+  if (exit) return stumbled(all, exit, options);
+  return goingOn(all, options);
+}
+
+const deletion = (kind: (typeof kinds)["pod" | "claim"], object: Claim | Pod): Step => ({
+  do: "delete",
+  ref: {
+    kind,
+    ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }),
+    name: object.metadata.name ?? "",
+  },
+  uid: object.metadata.uid ?? "",
+});
+
+const tell = (about: Claim, type: "Normal" | "Warning", reason: string, message: string): Step => ({
+  do: "tell",
+  about,
+  type,
+  reason,
+  message,
+});
+
+/** What is written whatever the pod is doing. */
+function mirrored(claim: Claim, pod: Pod): Wanted {
+  const running = runningOf(pod);
+  const restarts = Math.max(
+    statusOf(pod)?.restartCount ?? 0,
+    Number(annotationOf(claim, annotations.podRestarts) ?? 0) || 0,
+  );
+  const wasUnschedulable = annotationOf(claim, annotations.podSchedulable) === "false";
+  return {
+    [annotations.podPhase]: pod.status?.phase ?? "Pending",
+    [annotations.podRestarts]: String(restarts),
+    [annotations.podSchedulable]: isUnschedulable(pod) ? "false" : wasUnschedulable ? "true" : undefined,
+    ...(running
+      ? {
+          [annotations.runningCondition]: String(running.running),
+          [annotations.runningConditionMessage]: running.message,
+          [annotations.runningConditionReason]: running.reason,
+        }
+      : {}),
+  };
+}
+
+function goingOn(seen: WithPod, options: ControllerOptions): Plan {
+  const { claim, pod, delivering } = seen;
+  const scratch = scratchSteps(seen, options);
+  const isRunning = statusOf(pod)?.state?.running !== undefined;
+  const withDirectIo = pod.spec.containers.some((one) =>
+    one.env?.some(({ name, value }) => name === "CACHE_MODE" && value === "TRYNONE"),
+  );
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    ...scratch.wanted,
+    // Seen by a pod that runs so: the next kill goes back to the other mode.
+    ...(isRunning && withDirectIo ? { [annotations.importRequiresDirectIo]: "false" } : {}),
+    ...(delivering ? { [ourAnnotations.importDelivered]: "true", [ourAnnotations.importCode]: null } : {}),
+  };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };
+}
+
+/** The pod waits for what it mounts: its scratch claim and its copy of the proxy's CA. */
+function scratchSteps(seen: WithPod, options: ControllerOptions): { wanted: Wanted; steps: Step[] } {
+  const { claim, pod, scratch, config, overhead, scratchOverhead, proxyCa } = seen;
+  const steps: Step[] = proxyCa
+    ? [{ do: "create", kind: kinds.configMap, object: proxyConfigMapFor(claim, pod, proxyCa) }]
+    : [];
+  if (!pod.spec.volumes?.some((one) => one.name === scratchVolume)) return { wanted: {}, steps };
+  if (!scratch) {
+    const object = scratchClaimFor({ claim, pod, config, overhead, scratchOverhead, options });
+    return { wanted: {}, steps: [...steps, { do: "create", kind: kinds.claim, object }] };
+  }
+  const isThisPods = scratch.metadata.ownerReferences?.some((one) => one.uid === pod.metadata.uid) ?? false;
+  const isGoing = scratch.metadata.deletionTimestamp !== undefined;
+  // An earlier pod's: it must go before this pod's can be made.
+  if (!isThisPods) return { wanted: {}, steps: isGoing ? steps : [...steps, deletion(kinds.claim, scratch)] };
+  if (isGoing) return { wanted: {}, steps: [...steps, deletion(kinds.pod, pod)] };
+  const wanted = {
+    [annotations.importRequiresScratch]: "false",
+    [annotations.boundCondition]: null,
+    [annotations.boundConditionMessage]: null,
+    [annotations.boundConditionReason]: null,
+  };
+  return { wanted, steps };
+}
+
+/** A normal answer: the phase stays, the pod is made again with scratch space. */
+function askForScratch(claim: Claim, pod: Pod): Plan {
+  const wanted: Wanted = {
+    [annotations.importRequiresScratch]: "true",
+    [annotations.runningCondition]: "false",
+    [annotations.runningConditionMessage]: scratchText,
+    [annotations.runningConditionReason]: scratchReason,
+  };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletion(kinds.pod, pod)] };
+}
+
+function switchCacheMode({ claim, pod }: WithPod): Plan {
+  const wanted: Wanted = { ...mirrored(claim, pod), [annotations.importRequiresDirectIo]: "true" };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletion(kinds.pod, pod)] };
+}
+
+function succeeded(claim: Claim, pod: Pod, exit: TerminatedState | undefined): Plan {
+  const said = exit ? messageOf(exit) : undefined;
+  const preallocated = said?.preallocationApplied ?? exit?.message?.includes("Preallocation applied") ?? false;
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    // The container will not start again: its exit is the pod's, however late the node says so.
+    [annotations.podPhase]: "Succeeded",
+    [annotations.preallocation]: preallocated ? "true" : undefined,
+    [annotations.importFatalError]: null,
+    [annotations.importRequiresScratch]:
+      annotationOf(claim, annotations.importRequiresScratch) === undefined ? undefined : "false",
+    [ourAnnotations.importCode]: null,
+    [ourAnnotations.importAttempt]: null,
+    [ourAnnotations.importDelivered]: null,
+    [ourAnnotations.importRetried]: null,
+  };
+  const labels = Object.fromEntries(
+    Object.entries(said?.labels ?? {}).filter(([key]) => claim.metadata.labels?.[key] === undefined),
+  );
+  const kept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
+  return {
+    steps: [
+      ...patchMetadata(kinds.claim, claim, { annotations: wanted, labels }),
+      tell(claim, "Normal", "ImportSucceeded", "Import Successful"),
+      ...(kept ? [] : [deletion(kinds.pod, pod)]),
+    ],
+  };
+}
+
+/** The container failed and its kubelet will start it again, unless the fault's attempts are spent. */
+function stumbled(seen: WithPod, exit: TerminatedState, options: ControllerOptions): Plan {
+  const { claim, pod } = seen;
+  const code = faultOfExit(exit);
+  const exits = exitsOf(pod);
+  const delivered = annotationOf(claim, ourAnnotations.importDelivered) === "true" || seen.delivering;
+  if (attemptsSpent({ code, exits, delivered, forever: wantsForever(claim) })) return failed(seen, exit);
+  const isNews = annotationOf(claim, ourAnnotations.importAttempt) !== String(exits);
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    ...scratchSteps(seen, options).wanted,
+    [ourAnnotations.importCode]: code,
+    [ourAnnotations.importAttempt]: String(exits),
+    [ourAnnotations.importDelivered]: delivered ? "true" : undefined,
+  };
+  const steps = patchMetadata(kinds.claim, claim, { annotations: wanted });
+  return { steps: isNews ? [...steps, tell(claim, "Warning", "ErrImportFailed", exit.message ?? "")] : steps };
+}
+
+function failed({ claim, pod }: WithPod, exit: TerminatedState): Plan {
+  const text = messageOf(exit)?.message ?? exit.message ?? "";
+  const code = faultOfExit(exit);
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    ...(code === "ChecksumMismatch" ? { [annotations.runningConditionReason]: "ChecksumError" } : {}),
+    [annotations.podPhase]: "Failed",
+    [annotations.importFatalError]: "true",
+    [ourAnnotations.importCode]: code,
+    [ourAnnotations.importAttempt]: String(exitsOf(pod)),
+    [ourAnnotations.importRetried]: annotationOf(claim, annotations.importRetry),
+  };
+  return {
+    steps: [
+      ...patchMetadata(kinds.claim, claim, { annotations: wanted }),
+      tell(claim, "Warning", "ErrImportFailed", text),
+      deletion(kinds.pod, pod),
+    ],
+  };
+}
+
+function replace(claim: Claim, pod: Pod, nowMs: number): Plan {
+  const message = pod.status?.message ?? "";
+  const reason = pod.status?.reason ?? "Error";
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    [annotations.runningCondition]: "false",
+    [annotations.runningConditionMessage]: message,
+    [annotations.runningConditionReason]: reason,
+  };
+  const patches = patchMetadata(kinds.claim, claim, { annotations: wanted });
+  const news = patches.length > 0 ? [tell(claim, "Warning", "ErrImportFailed", message || reason)] : [];
+  const waitMs = Date.parse(pod.metadata.creationTimestamp ?? "") + replaceAfterMs - nowMs;
+  if (waitMs > 0) return { steps: [...patches, ...news], lookAgainInMs: waitMs };
+  return { steps: [...patches, ...news, deletion(kinds.pod, pod)] };
+}

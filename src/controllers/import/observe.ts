@@ -1,0 +1,90 @@
+// All that a claim's import is decided on, read from the caches.
+import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
+import type { Claim, ConfigMap, Pod, StorageClass } from "../../api/core.ts";
+import { kinds } from "../../api/kinds.ts";
+import type { Key } from "../../api/meta.ts";
+import type { ControllerOptions } from "../options.ts";
+import { overheadOf } from "../parts/overhead.ts";
+import { scratchClaimName } from "../parts/names.ts";
+import { hasDelivered } from "../parts/scrape.ts";
+import { indexNames, isImporterPod, type World } from "../world.ts";
+import { scratchClassOf } from "./objects.ts";
+import type { ProgressWatch } from "./progress.ts";
+
+export interface ImportFacts {
+  claim: Claim;
+  /** The importer pod this claim controls. */
+  pod?: Pod;
+  /** The claim of the scratch space's name, whoever owns it. */
+  scratch?: Claim;
+  /** Live pods, not ours, that mount the claim: "namespace/name", sorted. */
+  users: string[];
+  config: CdiConfig | undefined;
+  /** Decimal texts. */
+  overhead: string;
+  scratchOverhead: string;
+  /** The running container has had bytes from its source. */
+  delivering: boolean;
+  /** The proxy's CA bundle, looked for only while a new pod may need its copy. */
+  proxyCa?: ConfigMap;
+}
+
+/** @returns undefined when there is no such claim */
+export async function observeImport(
+  world: World,
+  progress: ProgressWatch,
+  key: Key,
+  options: ControllerOptions,
+): Promise<ImportFacts | undefined> {
+  const claim = world.claims.get(key) as Claim | undefined;
+  if (!claim) return undefined;
+  const pod = world.pods.byIndex(indexNames.owner, claim.metadata.uid ?? "").find(isImporterPod) as Pod | undefined;
+  const namespace = claim.metadata.namespace;
+  const within = namespace === undefined ? {} : { namespace };
+  const scratch = world.claims.get({ ...within, name: scratchClaimName(key.name) }) as Claim | undefined;
+  const config = world.cdiConfigs.get({ name: cdiConfigName }) as CdiConfig | undefined;
+  const classes = world.storageClasses.list() as StorageClass[];
+  const { storageClassName: className, volumeMode } = claim.spec;
+  const proxyCa = await proxyCaFor(world, config, pod, options);
+  return {
+    claim,
+    ...(pod ? { pod } : {}),
+    ...(scratch ? { scratch } : {}),
+    users: usersOf(world, claim, pod),
+    config,
+    overhead: overheadOf({ className, volumeMode, config, classes }),
+    scratchOverhead: overheadOf({
+      className: scratchClassOf(claim, config),
+      volumeMode: "Filesystem",
+      config,
+      classes,
+    }),
+    delivering: pod !== undefined && hasDelivered(progress.readingOf(pod)),
+    ...(proxyCa ? { proxyCa } : {}),
+  };
+}
+
+function usersOf(world: World, claim: Claim, own: Pod | undefined): string[] {
+  const mounting = world.pods.byIndex(
+    indexNames.claim,
+    `${claim.metadata.namespace ?? ""}/${claim.metadata.name ?? ""}`,
+  ) as Pod[];
+  return mounting
+    .filter(
+      (pod) => pod.metadata.uid !== own?.metadata.uid && !["Succeeded", "Failed"].includes(pod.status?.phase ?? ""),
+    )
+    .map((pod) => `${pod.metadata.namespace ?? ""}/${pod.metadata.name ?? ""}`)
+    .toSorted();
+}
+
+async function proxyCaFor(
+  world: World,
+  config: CdiConfig | undefined,
+  pod: Pod | undefined,
+  options: ControllerOptions,
+): Promise<ConfigMap | undefined> {
+  const name = config?.status?.importProxy?.trustedCAProxy;
+  if (!name || !pod || (pod.status?.phase ?? "Pending") !== "Pending") return undefined;
+  return (await world.client.get({ kind: kinds.configMap, namespace: options.cdiNamespace, name })) as
+    ConfigMap | undefined;
+}

@@ -1,0 +1,13 @@
+// What the controllers are told at start, and what never changes afterwards.
+
+export interface ControllerOptions {
+  /** Where the control plane lives: proxy CA config maps are read there. */
+  cdiNamespace: string;
+  importerImage: string;
+  /** Pull policy of worker pods. */
+  pullPolicy: string;
+  /** The `-v` of worker pods. */
+  verbosity: number;
+  /** part-of and version labels of the CDI object, put on everything that is made. */
+  installerLabels?: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,46 @@
+// What the claim's running annotations say of an importer pod (interfaces/datavolume-lifecycle.md section 3).
+import type { Pod } from "../../api/core.ts";
+import { lastExit, messageOf, saysChecksumMismatch, saysScratchNeeded, simplified, statusOf } from "./fault-of-pod.ts";
+
+export interface RunningFacts {
+  running: boolean;
+  message: string;
+  reason: string;
+}
+
+export const scratchText = "scratch space required and none found";
+export const scratchReason = "Scratch space required";
+const pullFailures = ["ImagePullBackOff", "ErrImagePull", "InvalidImageName"];
+
+/** @returns undefined when the pod tells nothing yet: what was said last stands */
+export function runningOf(pod: Pod): RunningFacts | undefined {
+  const status = statusOf(pod);
+  if (!status) return undefined;
+  if (status.state?.running) return { running: true, message: "", reason: "Pod is running" };
+  const waiting = status.state?.waiting;
+  if (waiting && pullFailures.includes(waiting.reason ?? "")) {
+    const image = pod.spec.containers.find((one) => one.name === status.name)?.image ?? "";
+    return { running: false, message: `failed to pull image: ${image}`, reason: "ImagePullFailed" };
+  }
+  if (waiting && waiting.reason !== "CrashLoopBackOff") {
+    return { running: false, message: simplified(waiting.message ?? ""), reason: waiting.reason ?? "" };
+  }
+  return lastExit(pod) ? ended(pod) : undefined;
+}
+
+function ended(pod: Pod): RunningFacts | undefined {
+  const exit = lastExit(pod);
+  if (!exit) return undefined;
+  if (saysScratchNeeded(exit)) return { running: false, message: scratchText, reason: scratchReason };
+  const json = messageOf(exit);
+  const message = json ? (json.message ?? "") : simplified(exit.message ?? "");
+  if (saysChecksumMismatch(exit)) return { running: false, message, reason: "ChecksumError" };
+  const reason = !json && message.includes("failed to pull image") ? "ImagePullFailed" : (exit.reason ?? "");
+  return { running: false, message, reason };
+}
+
+/** True when the scheduler said that it finds no node. */
+export const isUnschedulable = (pod: Pod): boolean =>
+  (pod.status?.conditions ?? []).some(
+    ({ type, status, reason }) => type === "PodScheduled" && status === "False" && reason === "Unschedulable",
+  );

@@ -1,0 +1,85 @@
+// The controllers' view of the cluster: one cache a kind, with the indexes that make every question cheap.
+import { labels } from "../api/labels.ts";
+import { components } from "../api/labels.ts";
+import type { Pod } from "../api/core.ts";
+import { kinds } from "../api/kinds.ts";
+import type { KubeObject } from "../api/meta.ts";
+import { startCache, type Cache, type IndexOf, type KubeClient } from "../kube/index.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+
+export interface World {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly dataVolumes: Cache;
+  readonly claims: Cache;
+  readonly pods: Cache;
+  readonly volumes: Cache;
+  readonly storageClasses: Cache;
+  readonly storageProfiles: Cache;
+  readonly cdiConfigs: Cache;
+}
+
+/** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. */
+export const indexNames = { owner: "owner", claim: "claim" } as const;
+
+export const controllerOf = (object: KubeObject) => object.metadata.ownerReferences?.find((one) => one.controller);
+
+const byOwner: IndexOf = (object) => {
+  const owner = controllerOf(object);
+  return owner ? [owner.uid] : [];
+};
+
+/** Claims a pod mounts, as "namespace/name". */
+export const claimsOf: IndexOf = (object) =>
+  ((object as Pod).spec?.volumes ?? []).flatMap(({ persistentVolumeClaim: one }) =>
+    one ? [`${object.metadata.namespace ?? ""}/${one.claimName}`] : [],
+  );
+
+export const isImporterPod = (object: KubeObject): boolean =>
+  object.metadata.labels?.[labels.component] === components.importer;
+
+/** Of pods that are not ours only this is read: who they are, which claims they mount, whether they have ended. */
+function trimPod(object: KubeObject): KubeObject {
+  if (isImporterPod(object)) return object;
+  const pod = object as Pod;
+  const { name, namespace, uid, resourceVersion } = pod.metadata;
+  return {
+    apiVersion: pod.apiVersion,
+    kind: pod.kind,
+    metadata: {
+      ...(name === undefined ? {} : { name }),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+    spec: { volumes: (pod.spec?.volumes ?? []).filter((one) => one.persistentVolumeClaim) },
+    status: { phase: pod.status?.phase },
+  };
+}
+
+/** Starts all caches and waits until each holds the cluster's present state. */
+export async function startWorld(options: {
+  client: KubeClient;
+  clock: Clock;
+  log: Log;
+  signal: AbortSignal;
+}): Promise<World & { stopped: Promise<unknown> }> {
+  const { client, clock, log, signal } = options;
+  const start = (
+    kind: (typeof kinds)[keyof typeof kinds],
+    more: { indexes?: Record<string, IndexOf>; trim?: (object: KubeObject) => KubeObject } = {},
+  ) => startCache({ client, kind, clock, log, ...more }, signal);
+  const caches = {
+    dataVolumes: start(kinds.dataVolume),
+    claims: start(kinds.claim, { indexes: { [indexNames.owner]: byOwner } }),
+    pods: start(kinds.pod, { indexes: { [indexNames.owner]: byOwner, [indexNames.claim]: claimsOf }, trim: trimPod }),
+    volumes: start(kinds.volume),
+    storageClasses: start(kinds.storageClass),
+    storageProfiles: start(kinds.storageProfile),
+    cdiConfigs: start(kinds.cdiConfig),
+  };
+  await Promise.all(Object.values(caches).map((cache) => cache.synced()));
+  const stopped = Promise.all(Object.values(caches).map((cache) => cache.stopped));
+  return { client, clock, ...caches, stopped };
+}

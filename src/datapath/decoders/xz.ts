@@ -1,0 +1,51 @@
+// xz by the xz tool, whose blocks decode in parallel from 5.4 on; lzma-native, one thread, where the tool is absent.
+import { spawnSync } from "node:child_process";
+import { pipeline, type Duplex, type Readable } from "node:stream";
+import { Fault } from "../../lib/faults.ts";
+import { findTool } from "../child.ts";
+import { decodedStream } from "./decoded.ts";
+import type { Decode } from "./index.ts";
+import { decodeWithTool } from "./tool.ts";
+
+/** What parallel blocks may take together; xz goes on with fewer threads above it. */
+const parallelMemory = "96MiB";
+/** One thread may take this much: the dictionary of `xz -9` is 64 MiB. */
+const singleMemory = "256MiB";
+
+export const decodeXz: Decode = async (input, signal) => {
+  const tool = findTool("xz");
+  if (!tool) return await decodeNatively(input);
+  const parallel = decodesInParallel(tool) ? ["-T0", `--memlimit-mt-decompress=${parallelMemory}`] : [];
+  return decodeWithTool("xz", "xz", ["--decompress", "--stdout", `--memlimit-decompress=${singleMemory}`, ...parallel], input, signal);
+};
+
+const versions = new Map<string, boolean>();
+function decodesInParallel(tool: string): boolean {
+  const known = versions.get(tool);
+  if (known !== undefined) return known;
+  const { stdout } = spawnSync(tool, ["--version"], { encoding: "utf8" });
+  const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout ?? "") ?? []).map(Number);
+  const answer = major > 5 || (major === 5 && minor >= 4);
+  versions.set(tool, answer);
+  return answer;
+}
+
+async function decodeNatively(input: Readable): Promise<Readable> {
+  const lzma = await loadLzma();
+  const decoder = lzma.createStream("streamDecoder", { flags: lzma.CONCATENATED });
+  pipeline(input, decoder, () => undefined);
+  return decodedStream("xz", input, decoder, (cause) => Promise.resolve(cause ? (cause as Error).message : undefined));
+}
+
+interface Lzma {
+  readonly CONCATENATED: number;
+  createStream(coder: "streamDecoder", options: { flags: number }): Duplex;
+}
+async function loadLzma(): Promise<Lzma> {
+  try {
+    // @ts-ignore -- no types are published for this package version
+    return ((await import("lzma-native")) as { default: Lzma }).default;
+  } catch (cause) {
+    throw new Fault("ToolMissing", "xz cannot be decoded: install the package xz-utils", { cause });
+  }
+}

@@ -1,0 +1,16 @@
+// The data path's door: from a Source to a committed Sink.
+export { findTool, requireTool, runTool, spawnTool } from "./child.ts";
+export { parseChecksum, type Checksum } from "./checksum.ts";
+export { readImageInfo, type ImageInfo } from "./image-info.ts";
+export { importBlank, type BlankJob } from "./import-blank.ts";
+export { importImage, type ImportDone, type ImportJob, type ImportOutcome } from "./import-image.ts";
+export { newProgress, overallFraction } from "./progress.ts";
+export type { ScratchPlace } from "./roads/road.ts";
+export {
+  bearsData,
+  blockSink,
+  filesystemSink,
+  type BlockSinkOptions,
+  type FilesystemSinkOptions,
+} from "./sinks/index.ts";
+export type { Progress, Road, Sink, SinkResult, Source, SourceFacts, Stage } from "./types.ts";

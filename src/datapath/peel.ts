@@ -1,0 +1,40 @@
+// Unwraps compression, layer by layer, until the bytes of a disk show.
+import type { Readable } from "node:stream";
+import { Fault } from "../lib/faults.ts";
+import { decoders } from "./decoders/index.ts";
+import { smallestDiskBytes, tooShort } from "./disk-rule.ts";
+import { peek } from "./peek.ts";
+import { sniffBytes, sniffCompression, type Compression } from "./sniff.ts";
+
+/** Nobody wraps a disk deeper than twice; a bomb would. */
+const deepest = 4;
+
+export interface Peeled {
+  /** The first bytes under all layers. */
+  head: Buffer;
+  /** All bytes under all layers. */
+  body: Readable;
+  /** Outermost first. */
+  layers: Compression[];
+}
+
+/** @throws Fault ImageTooShort, ImageCorrupt, ImageRefused, and the source's own */
+export async function peel(input: Readable, signal: AbortSignal): Promise<Peeled> {
+  const layers: Compression[] = [];
+  let stream = input;
+  for (;;) {
+    const { head, rest } = await peek(stream, sniffBytes);
+    if (head.length < smallestDiskBytes) {
+      rest.destroy();
+      throw tooShort(layers.length === 0 ? "the source" : `the source under ${layers.join(" and ")}`, head.length);
+    }
+    const layer = sniffCompression(head);
+    if (!layer) return { head, body: rest, layers };
+    if (layers.length === deepest) {
+      rest.destroy();
+      throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);
+    }
+    layers.push(layer);
+    stream = await decoders[layer](rest, signal);
+  }
+}

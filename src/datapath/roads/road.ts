@@ -1,0 +1,32 @@
+// What every road is given and gives back. A road pours; checking the source to its end and committing come after it.
+import type { Log } from "../../lib/log.ts";
+import type { DiskFormat } from "../sniff.ts";
+import type { Peeled } from "../peel.ts";
+import type { Progress, Sink } from "../types.ts";
+
+export interface ScratchPlace {
+  dir: string;
+  fileName: string;
+}
+
+export interface RoadJob {
+  peeled: Peeled;
+  /** Absent for raw, ISO and tar. */
+  disk: DiskFormat | undefined;
+  sink: Sink;
+  /** Of the source as sent; tells the disk's size only where nothing is compressed. */
+  sourceBytes: number | undefined;
+  /** The same bytes as a local file, where the source is one and they are not compressed. */
+  localPath: string | undefined;
+  scratch: ScratchPlace | undefined;
+  preallocate: boolean;
+  progress: Progress;
+  log: Log;
+  signal: AbortSignal;
+  hasChecksum: boolean;
+  /** Resolves when the source has been read to its end and its length and checksum are right. @throws Fault */
+  sourceIsWhole(): Promise<void>;
+}
+
+/** "scratchNeeded" is an answer: nothing was written. */
+export type RoadEnd = { kind: "poured"; virtualSizeBytes: number } | { kind: "scratchNeeded" };

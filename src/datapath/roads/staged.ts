@@ -1,0 +1,89 @@
+// The staged road: the image into scratch, its tables walked, then qemu-img convert into the target.
+import { constants } from "node:fs";
+import { open, rm, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "../../lib/faults.ts";
+import { walkTables } from "../inspect/walk-tables.ts";
+import { enterStage } from "../progress.ts";
+import { convertToRaw } from "../qemu-img.ts";
+import { readHeader } from "../qcow2/header.ts";
+import { targetFault, tooSmall } from "../sinks/index.ts";
+import type { RoadEnd, RoadJob } from "./road.ts";
+
+/** @throws Fault; whatever happens, the scratch file is gone afterwards */
+export async function goStaged(job: RoadJob): Promise<RoadEnd> {
+  const { peeled, sink, scratch, localPath, log } = job;
+  const header = readHeader(peeled.head);
+  if (header.virtualSizeBytes > sink.availableBytes) throw tooSmall(header.virtualSizeBytes, sink.availableBytes);
+  if (header.corrupt) log.warn("The image is marked as corrupt by qemu; its tables are checked before it is used");
+  if (localPath !== undefined) {
+    await checkLocal(job);
+    return await convert(job, localPath, 0, 1);
+  }
+  if (!scratch) return { kind: "scratchNeeded" };
+  const path = join(scratch.dir, scratch.fileName);
+  try {
+    await download(job, path);
+    return await convert(job, path, 1, 2);
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** A local file is converted where it lies; it is read here for its checksum only. */
+async function checkLocal({ peeled, hasChecksum, sourceIsWhole }: RoadJob): Promise<void> {
+  if (hasChecksum) await sourceIsWhole();
+  else peeled.body.destroy();
+}
+
+async function download(job: RoadJob, path: string): Promise<void> {
+  const { peeled, progress, sourceBytes, sourceIsWhole } = job;
+  enterStage(progress, "downloading", 0, 2, sourceBytes);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const handle = await open(path, flags, 0o600).catch((cause: unknown) => {
+    throw targetFault(cause, `create ${path}`);
+  });
+  try {
+    let offset = 0;
+    for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
+      await writeWhole(handle, chunk, offset, path);
+      offset += chunk.length;
+      progress.scratchPeakBytes = offset;
+      progress.bytesDone = progress.bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
+  await sourceIsWhole();
+}
+
+async function writeWhole(handle: FileHandle, chunk: Buffer, offset: number, path: string): Promise<void> {
+  try {
+    for (let done = 0; done < chunk.length;) {
+      done += (await handle.write(chunk, done, chunk.length - done, offset + done)).bytesWritten;
+    }
+  } catch (cause) {
+    throw targetFault(cause, `write to scratch space ${path}`);
+  }
+}
+
+async function convert(job: RoadJob, path: string, stageIndex: number, stageCount: number): Promise<RoadEnd> {
+  const { sink, progress, preallocate, signal } = job;
+  const { header, dataBytes } = await walkTables(path, signal);
+  const { virtualSizeBytes } = header;
+  if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
+  enterStage(progress, "converting", stageIndex, stageCount, virtualSizeBytes);
+  const target = await sink.lend(virtualSizeBytes);
+  if (!target.readsAsZeros) throw new Fault("TargetIo", `${target.path} does not read as zeros`);
+  await convertToRaw({
+    sourcePath: path,
+    driver: "qcow2",
+    target: { path: target.path, kind: sink.kind },
+    virtualSizeBytes,
+    preallocate,
+    signal,
+    onProgress: (fraction) => (progress.bytesDone = Math.floor(fraction * virtualSizeBytes)),
+  });
+  progress.bytesWritten = dataBytes;
+  return { kind: "poured", virtualSizeBytes };
+}

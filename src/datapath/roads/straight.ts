@@ -1,0 +1,20 @@
+// The straight road: raw, ISO or tar, plain or decompressed on the way, into the target as it comes.
+import { enterStage } from "../progress.ts";
+import type { RoadEnd, RoadJob } from "./road.ts";
+
+/** @throws Fault of the source, the decoders or the sink */
+export async function goStraight({ peeled, sink, sourceBytes, progress, sourceIsWhole }: RoadJob): Promise<RoadEnd> {
+  const isPlain = peeled.layers.length === 0;
+  // Under compression the size shows only at the end: the sink bounds what it takes.
+  await sink.begin(isPlain ? (sourceBytes ?? 0) : 0);
+  enterStage(progress, "transferring", 0, 1, sourceBytes);
+  let offset = 0;
+  for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
+    await sink.write(offset, chunk);
+    offset += chunk.length;
+    progress.bytesDone = progress.bytesRead;
+    progress.bytesWritten = sink.writtenBytes ?? offset;
+  }
+  await sourceIsWhole();
+  return { kind: "poured", virtualSizeBytes: offset };
+}
