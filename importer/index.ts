@@ -14,6 +14,8 @@ export interface SourceOptions {
   readonly insecure: boolean;
   /** Where the proxy variables are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Read no more than so many bytes from the beginning. Default all. */
+  readonly headBytes?: number;
   readonly log: Log;
 }
 
@@ -22,8 +24,18 @@ export interface SourceOptions {
  * @throws Fault ConfigInvalid, SourceUnknown
  */
 export async function sourceFrom(argument: string, options: SourceOptions): Promise<Source> {
-  const { headers, caFiles, insecure, env, log } = options;
+  const { headers, caFiles, insecure, env, headBytes, log } = options;
   const row = sourceForArgument(argument);
   const ca = (await Promise.all(caFiles.map((file) => readCertificateFile(file)))).flat();
-  return row.make({ url: argument, headers, secretHeaders: [], ca, insecure, proxy: proxySettingsFrom(env), log });
+  const head = headBytes === undefined ? {} : { headBytes };
+  return row.make({
+    url: argument,
+    headers,
+    secretHeaders: [],
+    ca,
+    insecure,
+    proxy: proxySettingsFrom(env),
+    ...head,
+    log,
+  });
 }

@@ -2,11 +2,12 @@
 // can run it in its own process.
 import { EnvError } from "../src/contract/env.ts";
 import { metricsPort } from "../src/contract/paths.ts";
-import { importBlank, importImage, type Progress } from "../src/datapath/index.ts";
+import { importBlank, importImage, newProgress, type Progress } from "../src/datapath/index.ts";
 import { Fault, faultOf } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { Cancelled } from "../src/lib/run-program.ts";
-import { startMetrics } from "./metrics-endpoint.ts";
+import { tellingFirstAnswer } from "./first-answer.ts";
+import { metricsEndpoint } from "./metrics-endpoint.ts";
 import { endingOf, type End, type Ending, type FailedAt } from "./outcome.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
 import { isBlock, openTarget, scratchOf } from "./target.ts";
@@ -38,7 +39,7 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
   const isBlank = config.source === "none";
   const progress = newProgress();
   let isCommitted = false;
-  const metrics = startMetrics({
+  const metrics = metricsEndpoint({
     of: { ownerUid: config.ownerUid, progress, listener, isCommitted: () => isCommitted, now: Date.now },
     host: settings.listenAddress,
     port: metricsPort,
@@ -47,7 +48,7 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
   try {
     const end = isBlank
       ? await runBlank(settings, progress, log, signal)
-      : await runImport(settings, progress, log, signal);
+      : await runImport(settings, progress, metrics.start, log, signal);
     isCommitted = end.kind === "done" || end.kind === "blank";
     return endingOf(end, listener);
   } catch (cause) {
@@ -63,9 +64,15 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
   }
 }
 
-async function runImport(settings: Settings, progress: Progress, log: Log, signal: AbortSignal): Promise<End> {
+async function runImport(
+  settings: Settings,
+  progress: Progress,
+  onAnswer: () => void,
+  log: Log,
+  signal: AbortSignal,
+): Promise<End> {
   const { config } = settings;
-  const source = await makeSource(settings, log);
+  const source = tellingFirstAnswer(await makeSource(settings, log), onAnswer);
   try {
     const sink = await openTarget(settings, log, signal);
     const scratch = scratchOf(settings);
@@ -93,13 +100,3 @@ async function runBlank(settings: Settings, progress: Progress, log: Log, signal
   const outcome = await importBlank({ sink, progress, log, signal, preallocate: preallocation });
   return { kind: "blank", preallocated: outcome.preallocated, silent: isBlock(settings) && !preallocation };
 }
-
-const newProgress = (): Progress => ({
-  stage: "connecting",
-  stageIndex: 0,
-  stageCount: 1,
-  bytesDone: 0,
-  bytesRead: 0,
-  bytesWritten: 0,
-  scratchPeakBytes: 0,
-});

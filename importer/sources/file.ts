@@ -8,8 +8,11 @@ import { Fault, faultOf } from "../../src/lib/faults.ts";
 
 const readBytes = 1024 * 1024;
 
-/** @param path of a regular file or a block device */
-export function fileSource(path: string): Source {
+/**
+ * @param path of a regular file or a block device
+ * @param headBytes give no more than so many bytes from the beginning; default all
+ */
+export function fileSource(path: string, headBytes = Infinity): Source {
   const absolute = resolve(path);
   const live = new Set<Readable>();
   let known: SourceFacts | undefined;
@@ -43,7 +46,7 @@ export function fileSource(path: string): Source {
     async open(offset, signal) {
       signal.throwIfAborted();
       const { handle, facts } = await look();
-      const body = new FileBody(handle, absolute, offset, facts.sizeBytes ?? 0);
+      const body = new FileBody(handle, absolute, offset, Math.min(headBytes, facts.sizeBytes ?? 0));
       const onAbort = (): void => void body.destroy(signal.reason as Error);
       signal.addEventListener("abort", onAbort);
       live.add(body);

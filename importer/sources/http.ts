@@ -34,6 +34,8 @@ export interface HttpSourceSettings {
   readonly hosts?: Hosts | undefined;
   /** Time without a byte, ms. Default 10 min. */
   readonly idleMs?: number;
+  /** Ask for no more than so many bytes from the beginning, for looking at the head alone. Default: all. */
+  readonly headBytes?: number;
   readonly log: Log;
 }
 
@@ -51,6 +53,7 @@ class HttpSource implements Source {
   readonly #url: string;
   readonly #client: HttpClient;
   readonly #privateHeaders: readonly Header[];
+  readonly #headBytes: number;
   readonly #log: Log;
   /** Ends every exchange of this source at close. */
   readonly #closing = new AbortController();
@@ -66,6 +69,7 @@ class HttpSource implements Source {
     this.name = shownUrl(url);
     this.path = decodedPath(url);
     this.#url = url;
+    this.#headBytes = settings.headBytes ?? Infinity;
     this.#log = log.with({ source: this.name });
     const custom = parseHeaders(settings.headers, settings.secretHeaders, this.#log);
     const hasOwn = custom.some(([name]) => name.toLowerCase() === "authorization");
@@ -115,9 +119,10 @@ class HttpSource implements Source {
 
   async #askFirst(signal: AbortSignal): Promise<SourceFacts> {
     this.#log.info("Asking the source for its size", {});
-    let first = await this.#get(signal, { range: "bytes=0-" });
+    const head = this.#headBytes;
+    let first = await this.#get(signal, { range: head === Infinity ? "bytes=0-" : `bytes=0-${head - 1}` });
     const part = contentRange(first.answer.headers["content-range"]);
-    const ranges = part?.first === 0 && part.total === part.last + 1;
+    const ranges = part?.first === 0 && part.total !== undefined && part.last + 1 === Math.min(head, part.total);
     // 416: an empty file. A part that is not the whole file: some servers cap what one request
     // may ask, and would end every later part too early.
     if (first.answer.status === 416 || (first.answer.status === 206 && !ranges)) {
@@ -134,7 +139,7 @@ class HttpSource implements Source {
     }
     this.#waiting = first;
     const validator = validatorOf(answer);
-    const sizeBytes = answer.body.announcedBytes;
+    const sizeBytes = ranges ? part.total : answer.body.announcedBytes;
     return {
       ranges,
       ...(sizeBytes === undefined ? {} : { sizeBytes }),

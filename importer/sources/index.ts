@@ -26,7 +26,7 @@ export const sources: readonly SourceRow[] = [
     name: "file",
     words: [],
     reads: (argument) => /^file:\/\//i.test(argument) || !/^[a-z][a-z0-9+.-]*:\/\//i.test(argument),
-    make: ({ url }) => fileSource(/^file:\/\//i.test(url) ? fileURLToPath(url) : url),
+    make: ({ url, headBytes }) => fileSource(/^file:\/\//i.test(url) ? fileURLToPath(url) : url, headBytes),
   },
 ];
 

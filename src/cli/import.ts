@@ -1,7 +1,6 @@
 // `cdi import SOURCE TARGET`: the data path alone, from a URL or file into a file or block device.
-import type { Command } from "commander";
 import { makeRateMeter } from "../../importer/index.ts";
-import { importImage, overallFraction, type ImportDone } from "../datapath/index.ts";
+import { importImage, newProgress, overallFraction, type ImportDone } from "../datapath/index.ts";
 import type { Progress, Source } from "../datapath/index.ts";
 import { Fault } from "../lib/faults.ts";
 import { silentLog } from "../lib/log.ts";
@@ -138,13 +137,3 @@ function checksumOf(text: string): string {
     `--checksum takes md5, sha1, sha256 or sha512, a colon and the digest in hex, not ${JSON.stringify(text)}`,
   );
 }
-
-const newProgress = (): Progress => ({
-  stage: "connecting",
-  stageIndex: 0,
-  stageCount: 1,
-  bytesDone: 0,
-  bytesRead: 0,
-  bytesWritten: 0,
-  scratchPeakBytes: 0,
-});

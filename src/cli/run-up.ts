@@ -1,13 +1,9 @@
 // What `cdi up` does: a cluster in one process, and a sample that imports a real disk into it.
 import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { embeddedLog, startEmbedded, type Embedded } from "../embedded/index.ts";
+import { embeddedLog, startEmbedded } from "../embedded/index.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Log } from "../lib/log.ts";
-import { ensureSample, follow, sampleDataVolume } from "./sample/data-volume.ts";
-import { serveFile, type FileServer } from "./sample/file-server.ts";
-import { ensureSampleImage } from "./sample/image.ts";
-import { liveLine } from "./sample/live-line.ts";
+import { startSample } from "./sample/run-sample.ts";
 
 export interface UpOptions {
   /** A URL to import instead of the generated sample. */
@@ -23,41 +19,44 @@ export interface UpOptions {
   exit: boolean;
   /** Hold the sample's server to 60 MB/s, so that progress can be watched. */
   slow: boolean;
-  /** How much is logged on stderr: 0 warnings, 1 what is done, 2 and more details. */
+  /** How much is logged on stderr: 0 what went wrong, 1 what is done, 3 and more details. */
   verbosity: number;
   /** The checkout or installed package. */
   appDir: string;
+  /** Proxy variables for a source that is a URL. */
+  env: Readonly<Record<string, string | undefined>>;
 }
 
-const slowBytesPerSecond = 60_000_000;
+/** Importers that run at once: one a core on the smallest laptop. */
 const maxRunning = 2;
-const sampleNames = { Filesystem: "sample-filesystem", Block: "sample-block" } as const;
 
 /** @returns the exit status: 0, or 1 when the sample failed. Runs until the signal aborts unless `exit` is set. */
 export async function runUp(options: UpOptions, out: NodeJS.WritableStream, signal: AbortSignal): Promise<number> {
   const log = embeddedLog(options.verbosity);
   const dir = resolve(options.data);
   const saved = await readSaved(dir);
-  const embedded = await startEmbedded({
-    dir,
-    appDir: options.appDir,
-    port: options.port ?? saved.port ?? 0,
-    maxRunning,
-    clock: systemClock,
-    log,
-  });
+  const port = options.port ?? saved.port ?? 0;
+  const embedded = await startEmbedded({ dir, appDir: options.appDir, port, maxRunning, clock: systemClock, log });
   const closing: { close(): Promise<void> }[] = [embedded];
   try {
     const kubeconfig = resolve(options.kubeconfig ?? join(dir, "kubeconfig"));
     await writePrivate(kubeconfig, embedded.kubeconfig);
-    await writePrivate(join(dir, "up.json"), JSON.stringify({ ...saved, port: Number(new URL(embedded.url).port) }));
+    saved.port = Number(new URL(embedded.url).port);
+    await save(dir, saved);
     out.write(`cdi is up: ${embedded.url}\n\n  export KUBECONFIG=${kubeconfig}\n  kubectl get datavolumes\n\n`);
-    if (!options.sample) {
-      await untilAborted(signal);
-      return 0;
+    if (options.sample) {
+      const { source, slow, env } = options;
+      const preferredPort = saved.samplePort;
+      const sample = await startSample({
+        ...(source === undefined ? {} : { source }),
+        ...(preferredPort === undefined ? {} : { preferredPort }),
+        ...{ slow, dir, client: embedded.client, out, env, log, signal },
+      });
+      closing.push(sample);
+      if (sample.port !== undefined) await save(dir, { ...saved, samplePort: sample.port });
+      const succeeded = await sample.finish();
+      if (options.exit) return succeeded ? 0 : 1;
     }
-    const status = await runSample(options, dir, embedded, closing, out, log, signal);
-    if (options.exit) return status;
     out.write("Ctrl-C ends it.\n");
     await untilAborted(signal);
     return 0;
@@ -69,80 +68,21 @@ export async function runUp(options: UpOptions, out: NodeJS.WritableStream, sign
   }
 }
 
-async function runSample(
-  options: UpOptions,
-  dir: string,
-  embedded: Embedded,
-  closing: { close(): Promise<void> }[],
-  out: NodeJS.WritableStream,
-  log: Log,
-  signal: AbortSignal,
-): Promise<number> {
-  const { url, requestBytes } = options.source
-    ? await askSource(options.source, signal)
-    : await serveSample(options, dir, closing, out, log, signal);
-  const names = Object.values(sampleNames);
-  for (const volumeMode of ["Filesystem", "Block"] as const) {
-    await ensureSample(
-      embedded.client,
-      sampleDataVolume(sampleNames[volumeMode], url, requestBytes, volumeMode),
-      signal,
-    );
-  }
-  const line = liveLine(out);
-  const phases = new Map<string, string>();
-  for await (const dataVolume of follow(embedded.client, names, signal)) {
-    line.show(dataVolume);
-    phases.set(dataVolume.metadata.name ?? "", dataVolume.status?.phase ?? "");
-  }
-  line.end();
-  const failed = names.filter((name) => phases.get(name) !== "Succeeded");
-  out.write(
-    failed.length === 0
-      ? `Both disks are there: ${names.join(", ")}.\n`
-      : `Failed: ${failed.join(", ")}. See: kubectl describe dv\n`,
-  );
-  return failed.length === 0 ? 0 : 1;
-}
-
-async function serveSample(
-  options: UpOptions,
-  dir: string,
-  closing: { close(): Promise<void> }[],
-  out: NodeJS.WritableStream,
-  log: Log,
-  signal: AbortSignal,
-): Promise<{ url: string; requestBytes: number }> {
-  out.write("Making the sample image (once).\n");
-  const image = await ensureSampleImage(join(dir, "sample"), log, signal);
-  out.write(
-    `The sample boots from ${image.origin}, 1 GiB virtual with 200 MiB of generated data, as compressed qcow2.\n`,
-  );
-  const saved = await readSaved(dir);
-  const server: FileServer = await serveFile({
-    path: image.path,
-    ...(saved.samplePort === undefined ? {} : { preferredPort: saved.samplePort }),
-    ...(options.slow ? { bytesPerSecond: slowBytesPerSecond } : {}),
-    clock: systemClock,
-    log,
-  });
-  closing.push(server);
-  await writePrivate(join(dir, "up.json"), JSON.stringify({ ...saved, samplePort: server.port }));
-  return { url: server.url, requestBytes: image.virtualSizeBytes };
-}
-
 /** What the last run in this folder used: kept so that kubeconfigs and DataVolumes of that run stay valid. */
 interface Saved {
   port?: number;
   samplePort?: number;
 }
+const savedFile = (dir: string): string => join(dir, "up.json");
+
 async function readSaved(dir: string): Promise<Saved> {
-  const text = await readFile(join(dir, "up.json"), "utf8").catch((cause: NodeJS.ErrnoException) => {
+  const text = await readFile(savedFile(dir), "utf8").catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return "{}";
     throw cause;
   });
   return JSON.parse(text) as Saved;
 }
+const save = (dir: string, saved: Saved): Promise<void> => writePrivate(savedFile(dir), JSON.stringify(saved));
 
 async function writePrivate(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

@@ -25,8 +25,19 @@ function gather(line: string, before: readonly string[]): string[] {
   return [...before, line];
 }
 
-/** Names a URL or a local file; proxies come from the environment. @throws Fault */
-export function sourceOf(argument: string, { header, ca, insecure }: SourceFlags, at: Surroundings): Promise<Source> {
+/**
+ * Names a URL or a local file; proxies come from the environment.
+ * @param headBytes read no more than so many bytes; default all
+ * @throws Fault
+ */
+export function sourceOf(
+  argument: string,
+  flags: SourceFlags,
+  { env }: Surroundings,
+  headBytes?: number,
+): Promise<Source> {
+  const { header: headers, ca, insecure = false } = flags;
+  const head = headBytes === undefined ? {} : { headBytes };
   const caFiles = ca === undefined ? [] : [ca];
-  return sourceFrom(argument, { headers: header, caFiles, insecure: insecure ?? false, env: at.env, log: silentLog });
+  return sourceFrom(argument, { headers, caFiles, insecure, env, ...head, log: silentLog });
 }

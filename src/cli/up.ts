@@ -56,6 +56,7 @@ function optionsOf(source: string | undefined, flags: UpFlags, { env }: Surround
     slow: flags.slow === true,
     verbosity: flags.verbosity,
     appDir: appDir(),
+    env,
   };
 }
 

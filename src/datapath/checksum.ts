@@ -13,15 +13,22 @@ export interface Checksum {
 
 /** @param text `alg:hex`, upper or lower case @throws Fault ConfigInvalid */
 export function parseChecksum(text: string): Checksum {
-  const [algorithm = "", hex = "", ...more] = text.trim().toLowerCase().split(":").map((part) => part.trim());
+  const [algorithm = "", hex = "", ...more] = text
+    .trim()
+    .toLowerCase()
+    .split(":")
+    .map((part) => part.trim());
   const wanted = Object.hasOwn(hexLengths, algorithm) ? hexLengths[algorithm as ChecksumAlgorithm] : undefined;
   const invalid = (detail: string): Fault => new Fault("ConfigInvalid", `Invalid checksum format: ${detail}`);
   if (!hex || more.length > 0) throw invalid(`expected 'algorithm:hash', got '${text}'`);
   if (wanted === undefined) {
-    throw invalid(`unsupported hash algorithm '${algorithm}': supported algorithms are: ${Object.keys(hexLengths).join(", ")}`);
+    throw invalid(
+      `unsupported hash algorithm '${algorithm}': supported algorithms are: ${Object.keys(hexLengths).join(", ")}`,
+    );
   }
   if (!/^[0-9a-f]+$/.test(hex)) throw invalid("checksum hash is not valid hexadecimal");
-  if (hex.length !== wanted) throw invalid(`invalid ${algorithm} hash length: expected ${wanted} hex characters, got ${hex.length}`);
+  if (hex.length !== wanted)
+    throw invalid(`invalid ${algorithm} hash length: expected ${wanted} hex characters, got ${hex.length}`);
   return { algorithm: algorithm as ChecksumAlgorithm, hex };
 }
 

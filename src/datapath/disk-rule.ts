@@ -6,10 +6,13 @@ import { sniffDisk } from "./sniff.ts";
 /** No disk is shorter; upstream's text for it. */
 export const smallestDiskBytes = 512;
 export const tooShort = (where: string, gotBytes: number): Fault =>
-  new Fault("ImageTooShort", `could not process image header: ${where} has ${gotBytes} bytes, a disk has at least ${smallestDiskBytes}`);
+  new Fault(
+    "ImageTooShort",
+    `could not process image header: ${where} has ${gotBytes} bytes, a disk has at least ${smallestDiskBytes}`,
+  );
 
 const extensions = [".qcow2", ".vmdk", ".vdi", ".vhd", ".vhdx", ".qed"];
-const compressionExtension = /\.(gz|xz|zst)$/i;
+const compressionExtensions = /(\.(gz|xz|zst))+$/i;
 
 /**
  * @param head the first bytes under all compression layers
@@ -20,11 +23,22 @@ export function refuseNonDisk(head: Uint8Array, path: string): void {
   const seen = foreign(head);
   if (seen) throw new Fault("NotAnImage", `the source is ${seen}, not a disk image`);
   if (sniffDisk(head)) return;
-  const name = path.replace(compressionExtension, "").toLowerCase();
-  const extension = extensions.find((one) => name.endsWith(one));
-  if (extension) {
-    throw new Fault("NotAnImage", `the name ends in ${extension}, but the bytes are neither that nor another known disk format`);
+  const extension = extensionOf(path);
+  if (extension && !needsVhdFooter(head, path)) {
+    throw new Fault(
+      "NotAnImage",
+      `the name ends in ${extension}, but the bytes are neither that nor another known disk format`,
+    );
   }
+}
+
+/** Whether only the last sector can tell if this is the disk its name says: a fixed VHD has no header. */
+export const needsVhdFooter = (head: Uint8Array, path: string): boolean =>
+  extensionOf(path) === ".vhd" && !sniffDisk(head);
+
+function extensionOf(path: string): string | undefined {
+  const name = path.replace(compressionExtensions, "").toLowerCase();
+  return extensions.find((one) => name.endsWith(one));
 }
 
 function foreign(head: Uint8Array): string | undefined {

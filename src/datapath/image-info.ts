@@ -1,4 +1,5 @@
 // What a source is, from its head alone: for `cdi inspect`, and for sizing a claim before it is made.
+import { silentLog } from "../lib/log.ts";
 import { refuseNonDisk } from "./disk-rule.ts";
 import { peel } from "./peel.ts";
 import { headerBytes, readHeader } from "./qcow2/header.ts";
@@ -12,19 +13,28 @@ export interface ImageInfo extends SourceFacts {
   layers: string[];
   /** Absent where only the last byte would tell: raw under compression, formats that are only recognised. */
   virtualSizeBytes?: number;
-  qcow2?: { version: number; clusterBytes: number; compression: string; extendedL2: boolean; dirty: boolean; corrupt: boolean };
+  qcow2?: {
+    version: number;
+    clusterBytes: number;
+    compression: string;
+    extendedL2: boolean;
+    dirty: boolean;
+    corrupt: boolean;
+  };
 }
 
 /** @throws Fault NotAnImage, ImageRefused and kin, and the source's own */
 export async function readImageInfo(source: Source, signal: AbortSignal): Promise<ImageInfo> {
   const facts = await source.facts(signal);
-  const { head, body, layers } = await peel(await source.open(0, signal), signal);
+  const { head, body, layers } = await peel(await source.open(0, signal), signal, silentLog);
   body.destroy();
   refuseNonDisk(head, source.path);
   const disk = sniffDisk(head);
   const common = { ...facts, format: disk ?? sniffRaw(head), layers };
   if (disk === "qcow2") {
-    const { virtualSizeBytes, version, clusterBytes, compression, extendedL2, dirty, corrupt } = readHeader(head.subarray(0, headerBytes));
+    const { virtualSizeBytes, version, clusterBytes, compression, extendedL2, dirty, corrupt } = readHeader(
+      head.subarray(0, headerBytes),
+    );
     return { ...common, virtualSizeBytes, qcow2: { version, clusterBytes, compression, extendedL2, dirty, corrupt } };
   }
   const isPlainRaw = disk === undefined && layers.length === 0 && facts.sizeBytes !== undefined;

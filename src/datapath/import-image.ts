@@ -7,7 +7,7 @@ import { Fault } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
 import { digestOf } from "./digest.ts";
-import { refuseNonDisk } from "./disk-rule.ts";
+import { needsVhdFooter, refuseNonDisk } from "./disk-rule.ts";
 import { peel } from "./peel.ts";
 import { enterStage } from "./progress.ts";
 import { chooseRoad } from "./roads/choose.ts";
@@ -15,6 +15,7 @@ import type { ScratchPlace } from "./roads/road.ts";
 import { tooSmall } from "./sinks/index.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
 import type { Progress, Road, Sink, Source } from "./types.ts";
+import { footerCheck } from "./vhd-footer.ts";
 
 export interface ImportJob {
   source: Source;
@@ -80,25 +81,30 @@ async function pourInto(job: ImportJob): Promise<ImportOutcome> {
   const raw = await source.open(0, signal);
   const hash = checksum ? hashFor(checksum) : undefined;
   const tapped = tap(raw, progress, hash);
-  const peeled = await peel(tapped, signal);
+  const peeled = await peel(tapped, signal, log);
   const disk = job.format === "raw" ? undefined : sniffDisk(peeled.head);
   if (job.format !== "raw") refuseNonDisk(peeled.head, source.path);
   const format = disk ?? sniffRaw(peeled.head);
   const isPlain = peeled.layers.length === 0;
-  if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes) throw tooSmall(sizeBytes, sink.availableBytes);
+  if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes)
+    throw tooSmall(sizeBytes, sink.availableBytes);
   const { road, go } = chooseRoad(disk);
   log.info("Importing", { source: source.name, road, format, layers: peeled.layers, sizeBytes, validator });
+  const footer =
+    job.format !== "raw" && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
+  const body = footer?.body ?? peeled.body;
   const sourceIsWhole = async (): Promise<void> => {
-    await readToEnd(peeled.body);
+    await readToEnd(body);
     await readToEnd(tapped);
     if (sizeBytes !== undefined && progress.bytesRead !== sizeBytes) {
       throw new Fault("SourceCut", `${source.name} ended at byte ${progress.bytesRead} of ${sizeBytes}`);
     }
     if (checksum && hash) verifyChecksum(checksum, hash);
+    footer?.refuseUnlessFooter();
   };
   const localPath = isPlain ? source.localPath : undefined;
   const end = await go({
-    peeled,
+    peeled: { ...peeled, body },
     disk,
     sink,
     sourceBytes: sizeBytes,

@@ -35,5 +35,8 @@ export async function peek(input: Readable, headBytes: number): Promise<Peeked> 
       if (!input.readableEnded) input.destroy();
     }
   }
-  return { head: head.subarray(0, headBytes), rest: Readable.from(whole(), { objectMode: false, highWaterMark: 2 * 1024 * 1024 }) };
+  return {
+    head: head.subarray(0, headBytes),
+    rest: Readable.from(whole(), { objectMode: false, highWaterMark: 2 * 1024 * 1024 }),
+  };
 }

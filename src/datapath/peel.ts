@@ -1,6 +1,7 @@
 // Unwraps compression, layer by layer, until the bytes of a disk show.
 import type { Readable } from "node:stream";
 import { Fault } from "../lib/faults.ts";
+import type { Log } from "../lib/log.ts";
 import { decoders } from "./decoders/index.ts";
 import { smallestDiskBytes, tooShort } from "./disk-rule.ts";
 import { peek } from "./peek.ts";
@@ -19,7 +20,7 @@ export interface Peeled {
 }
 
 /** @throws Fault ImageTooShort, ImageCorrupt, ImageRefused, and the source's own */
-export async function peel(input: Readable, signal: AbortSignal): Promise<Peeled> {
+export async function peel(input: Readable, signal: AbortSignal, log: Log): Promise<Peeled> {
   const layers: Compression[] = [];
   let stream = input;
   for (;;) {
@@ -35,6 +36,6 @@ export async function peel(input: Readable, signal: AbortSignal): Promise<Peeled
       throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);
     }
     layers.push(layer);
-    stream = await decoders[layer](rest, signal);
+    stream = await decoders[layer](rest, signal, log);
   }
 }

@@ -12,7 +12,13 @@ export const newProgress = (): Progress => ({
 });
 
 /** Sets the stage and starts its count anew. */
-export function enterStage(progress: Progress, stage: Stage, stageIndex: number, stageCount: number, bytesTotal?: number): void {
+export function enterStage(
+  progress: Progress,
+  stage: Stage,
+  stageIndex: number,
+  stageCount: number,
+  bytesTotal?: number,
+): void {
   progress.stage = stage;
   progress.stageIndex = stageIndex;
   progress.stageCount = stageCount;

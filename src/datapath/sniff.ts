@@ -37,7 +37,20 @@ const find = <N extends string>(head: Uint8Array, rows: readonly Magic<N>[]): N 
 /** Enough to see every magic above, bytes; ISO's lies furthest in. */
 export const sniffBytes = 64 * 1024;
 
-export const sniffCompression = (head: Uint8Array): Compression | undefined => find(head, compressions);
+export const sniffCompression = (head: Uint8Array): Compression | undefined =>
+  find(head, compressions) ?? (beginsWithSkippedFrames(head) ? "zst" : undefined);
+
+/** pzstd begins with frames without data, whose magic lz4 shares: only a zst frame behind them decides. */
+function beginsWithSkippedFrames(head: Uint8Array): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  for (let at = 0, frames = 0; at + 8 <= head.length && frames < 16; frames += 1) {
+    const word = view.getUint32(at, true);
+    if (word === 0xfd2fb528) return frames > 0;
+    if ((word & 0xffff_fff0) >>> 0 !== 0x184d2a50) return false;
+    at += 8 + view.getUint32(at + 4, true);
+  }
+  return false;
+}
 export const sniffDisk = (head: Uint8Array): DiskFormat | undefined => find(head, disks);
 /** "raw" when nothing else is seen: raw disks bear no mark. */
 export const sniffRaw = (head: Uint8Array): RawFormat => find(head, raws) ?? "raw";

@@ -5,9 +5,10 @@ import { declaredKinds } from "../api/declared-kinds.ts";
 import { kinds } from "../api/kinds.ts";
 import { keyOf, type KindRef, type KubeObject } from "../api/meta.ts";
 import { isAlreadyExists, type KubeClient } from "../kube/index.ts";
+import { embeddedProvisioner } from "./volumes/index.ts";
 
 export const defaultClass = "local";
-export const embeddedProvisioner = "cdi.kubevirt.io/embedded";
+
 
 /** Newest upstream's default (storage-decisions.md 1c). */
 const overhead = "0.06";

@@ -1,5 +1,5 @@
 // Metrics that are read when asked for: a row names a metric and how to get its value now. No globals, no timers.
-import { Counter, Gauge, Registry } from "prom-client";
+import type { Registry } from "prom-client";
 
 export interface MetricRow {
   readonly name: string;
@@ -11,8 +11,9 @@ export interface MetricRow {
   readonly labels: readonly string[];
 }
 
-/** A registry of its own for these rows. */
-export function makeRegistry(rows: readonly MetricRow[]): Registry {
+/** A registry of its own for these rows. Loads prom-client when called: a pod's log must not wait for it. */
+export async function makeRegistry(rows: readonly MetricRow[]): Promise<Registry> {
+  const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   for (const { name, type, help, labels, read } of rows) {
     const shared = { name, help, labelNames: [...labels], registers: [registry] };

@@ -4,13 +4,13 @@ import { annotations } from "../../api/annotations.ts";
 import type { Pod } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import { appName, labels } from "../../api/labels.ts";
-import { keyOf, type KubeObject } from "../../api/meta.ts";
 import type { Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
 import { importerPodName } from "../parts/names.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
+import { deletionOf, regardless, stillAsSeen, tellOf } from "../parts/steps.ts";
 import { annotationOf, isComplete, isFatal, isOurs, mayStart, retryAsked, wantsForever } from "./claim-facts.ts";
 import { followPod } from "./follow-pod.ts";
 import { importerPodFor } from "./objects.ts";
@@ -38,14 +38,8 @@ export function decideImport(seen: ImportFacts | undefined, options: ControllerO
 const wantsToGoOn = ({ claim }: ImportFacts): boolean =>
   wantsForever(claim) && annotationOf(claim, ourAnnotations.importCode) !== "ChecksumMismatch";
 
-export const deletePod = (pod: Pod | undefined): Step[] =>
-  pod && !pod.metadata.deletionTimestamp ? [deletion(kinds.pod, pod)] : [];
-
-export const deletion = (kind: (typeof kinds)["pod" | "claim"], object: KubeObject): Step => ({
-  do: "delete",
-  ref: { kind, ...keyOf(object) },
-  uid: object.metadata.uid ?? "",
-});
+const deletePod = (pod: Pod | undefined): Step[] =>
+  pod && !pod.metadata.deletionTimestamp ? [deletionOf(kinds.pod, pod)] : [];
 
 function startOver({ claim, pod }: ImportFacts): Plan {
   const wanted: Wanted = {
@@ -67,7 +61,7 @@ function start(seen: ImportFacts, options: ControllerOptions): Plan {
     const message = users
       .map((user) => `pod ${user} using PersistentVolumeClaim ${claim.metadata.name ?? ""}`)
       .join(", ");
-    return { steps: [{ do: "tell", about: claim, type: "Warning", reason: "ImportTargetInUse", message }] };
+    return { steps: [tellOf(claim, "Warning", "ImportTargetInUse", message)] };
   }
   const withScratch = needsScratch(seen);
   const name = importerPodName(claim.metadata.name ?? "");
@@ -76,15 +70,17 @@ function start(seen: ImportFacts, options: ControllerOptions): Plan {
     ...(withScratch ? creatingScratch : {}),
   };
   const label = claim.metadata.labels?.[labels.app] === undefined ? { [labels.app]: appName } : {};
+  const marked = patchMetadata(kinds.claim, claim, { annotations: wanted, labels: label });
   return {
     steps: [
-      ...patchMetadata(kinds.claim, claim, { annotations: wanted, labels: label }),
+      // A pod that is gone may have finished the disk, and the claim seen here be older than that news.
+      ...(marked.length > 0 ? marked : [stillAsSeen(kinds.claim, claim)]),
       { do: "create", kind: kinds.pod, object: importerPodFor({ claim, config, overhead, withScratch, options }) },
     ],
   };
 }
 
-/** Given up front for archives, as upstream's pods expect; else only when the importer or the user asked. */
+/** Only when the importer or the user asked. */
 const needsScratch = ({ claim }: ImportFacts): boolean =>
   annotationOf(claim, annotations.importRequiresScratch) === "true";
 
@@ -106,12 +102,7 @@ export function decidePodRefused(seen: ImportFacts, message: string): Plan {
     [annotations.runningConditionMessage]: text,
     [annotations.runningConditionReason]: reason,
   };
-  const tell: Step = { do: "tell", about: claim, type: "Warning", reason, message: text };
-  // Without a version: the step before the refused one may have moved it.
-  const patches = patchMetadata(kinds.claim, claim, { annotations: wanted }).map((step) => {
-    if (step.do !== "patch") return step;
-    const { resourceVersion: _, ...rest } = step;
-    return rest;
-  });
-  return { steps: [...patches, tell], lookAgainInMs: seconds(10) };
+  // The step before the refused one may have moved the version.
+  const patches = regardless(patchMetadata(kinds.claim, claim, { annotations: wanted }));
+  return { steps: [...patches, tellOf(claim, "Warning", reason, text)], lookAgainInMs: seconds(10) };
 }

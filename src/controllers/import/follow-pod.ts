@@ -18,6 +18,7 @@ import {
   statusOf,
 } from "../parts/fault-of-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
+import { deletionOf, tellOf } from "../parts/steps.ts";
 import { isUnschedulable, runningOf, scratchReason, scratchText } from "../parts/running-condition.ts";
 import { annotationOf, wantsForever } from "./claim-facts.ts";
 import { proxyConfigMapFor, scratchClaimFor, scratchVolume } from "./objects.ts";
@@ -37,28 +38,10 @@ export function followPod(seen: ImportFacts, options: ControllerOptions, nowMs: 
   if (exit?.reason === "OOMKilled") return switchCacheMode(all);
   if (exit && saysChecksumMismatch(exit)) return failed(all, exit);
   if (pod.status?.phase === "Succeeded" || exit?.exitCode === 0) return succeeded(claim, pod, exit);
-  if (pod.status?.phase === "Failed" && !exit) return replace(claim, pod, nowMs);
+  if (pod.status?.phase === "Failed") return replace(claim, pod, nowMs);
   if (exit) return stumbled(all, exit, options);
   return goingOn(all, options);
 }
-
-const deletion = (kind: (typeof kinds)["pod" | "claim"], object: Claim | Pod): Step => ({
-  do: "delete",
-  ref: {
-    kind,
-    ...(object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace }),
-    name: object.metadata.name ?? "",
-  },
-  uid: object.metadata.uid ?? "",
-});
-
-const tell = (about: Claim, type: "Normal" | "Warning", reason: string, message: string): Step => ({
-  do: "tell",
-  about,
-  type,
-  reason,
-  message,
-});
 
 /** What is written whatever the pod is doing. */
 function mirrored(claim: Claim, pod: Pod): Wanted {
@@ -113,8 +96,8 @@ function scratchSteps(seen: WithPod, options: ControllerOptions): { wanted: Want
   const isThisPods = scratch.metadata.ownerReferences?.some((one) => one.uid === pod.metadata.uid) ?? false;
   const isGoing = scratch.metadata.deletionTimestamp !== undefined;
   // An earlier pod's: it must go before this pod's can be made.
-  if (!isThisPods) return { wanted: {}, steps: isGoing ? steps : [...steps, deletion(kinds.claim, scratch)] };
-  if (isGoing) return { wanted: {}, steps: [...steps, deletion(kinds.pod, pod)] };
+  if (!isThisPods) return { wanted: {}, steps: isGoing ? steps : [...steps, deletionOf(kinds.claim, scratch)] };
+  if (isGoing) return { wanted: {}, steps: [...steps, deletionOf(kinds.pod, pod)] };
   const wanted = {
     [annotations.importRequiresScratch]: "false",
     [annotations.boundCondition]: null,
@@ -132,12 +115,12 @@ function askForScratch(claim: Claim, pod: Pod): Plan {
     [annotations.runningConditionMessage]: scratchText,
     [annotations.runningConditionReason]: scratchReason,
   };
-  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletion(kinds.pod, pod)] };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletionOf(kinds.pod, pod)] };
 }
 
 function switchCacheMode({ claim, pod }: WithPod): Plan {
   const wanted: Wanted = { ...mirrored(claim, pod), [annotations.importRequiresDirectIo]: "true" };
-  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletion(kinds.pod, pod)] };
+  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletionOf(kinds.pod, pod)] };
 }
 
 function succeeded(claim: Claim, pod: Pod, exit: TerminatedState | undefined): Plan {
@@ -163,8 +146,8 @@ function succeeded(claim: Claim, pod: Pod, exit: TerminatedState | undefined): P
   return {
     steps: [
       ...patchMetadata(kinds.claim, claim, { annotations: wanted, labels }),
-      tell(claim, "Normal", "ImportSucceeded", "Import Successful"),
-      ...(kept ? [] : [deletion(kinds.pod, pod)]),
+      tellOf(claim, "Normal", "ImportSucceeded", "Import Successful"),
+      ...(kept ? [] : [deletionOf(kinds.pod, pod)]),
     ],
   };
 }
@@ -185,7 +168,7 @@ function stumbled(seen: WithPod, exit: TerminatedState, options: ControllerOptio
     [ourAnnotations.importDelivered]: delivered ? "true" : undefined,
   };
   const steps = patchMetadata(kinds.claim, claim, { annotations: wanted });
-  return { steps: isNews ? [...steps, tell(claim, "Warning", "ErrImportFailed", exit.message ?? "")] : steps };
+  return { steps: isNews ? [...steps, tellOf(claim, "Warning", "ErrImportFailed", exit.message ?? "")] : steps };
 }
 
 function failed({ claim, pod }: WithPod, exit: TerminatedState): Plan {
@@ -203,8 +186,8 @@ function failed({ claim, pod }: WithPod, exit: TerminatedState): Plan {
   return {
     steps: [
       ...patchMetadata(kinds.claim, claim, { annotations: wanted }),
-      tell(claim, "Warning", "ErrImportFailed", text),
-      deletion(kinds.pod, pod),
+      tellOf(claim, "Warning", "ErrImportFailed", text),
+      deletionOf(kinds.pod, pod),
     ],
   };
 }
@@ -219,8 +202,8 @@ function replace(claim: Claim, pod: Pod, nowMs: number): Plan {
     [annotations.runningConditionReason]: reason,
   };
   const patches = patchMetadata(kinds.claim, claim, { annotations: wanted });
-  const news = patches.length > 0 ? [tell(claim, "Warning", "ErrImportFailed", message || reason)] : [];
+  const news = patches.length > 0 ? [tellOf(claim, "Warning", "ErrImportFailed", message || reason)] : [];
   const waitMs = Date.parse(pod.metadata.creationTimestamp ?? "") + replaceAfterMs - nowMs;
   if (waitMs > 0) return { steps: [...patches, ...news], lookAgainInMs: waitMs };
-  return { steps: [...patches, ...news, deletion(kinds.pod, pod)] };
+  return { steps: [...patches, ...news, deletionOf(kinds.pod, pod)] };
 }

@@ -1,21 +1,100 @@
-// gz by node's zlib: several members in a row, zero padding after the last.
-import { pipeline, type Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
-import { decodedStream } from "./decoded.ts";
+// gz by node's inflate, member by member. Node's own gunzip fails on anything behind the last member, and then loses output
+// it already had; gzip takes zero padding and ignores other bytes with a warning, and so do we.
+import { Readable } from "node:stream";
+import { crc32, createInflateRaw } from "node:zlib";
+import { Fault } from "../../lib/faults.ts";
+import type { Log } from "../../lib/log.ts";
+import { isZero } from "../sinks/zero-blocks.ts";
+import { chunkReader, type ChunkReader } from "./chunk-reader.ts";
+import { decodeFrame } from "./frame.ts";
 import type { Decode } from "./index.ts";
 
 /** Large output pieces: fewer turns through the streams. */
 const pieceBytes = 1024 * 1024;
+/** A name or comment in a member's header may be this long. */
+const longestText = 64 * 1024;
+const flags = { headerCrc: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 } as const;
 
-export const decodeGz: Decode = (input: Readable) => {
-  const gunzip = createGunzip({ chunkSize: pieceBytes });
-  // Its callback only marks the error as seen; the reader of `gunzip` is told.
-  pipeline(input, gunzip, () => undefined);
-  return decodedStream("gz", input, gunzip, (cause) => Promise.resolve(complaintOf(cause)));
-};
+const damaged = (detail: string, cause?: unknown): Fault =>
+  new Fault("ImageCorrupt", `unable to decompress gz: ${detail}`, { cause });
+const cutShort = (): Fault => damaged("unexpected end of the stream");
 
-function complaintOf(cause: unknown): string | undefined {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  if (!code?.startsWith("Z_")) return undefined;
-  return code === "Z_BUF_ERROR" ? "unexpected end of the stream" : (cause as Error).message;
+export const decodeGz: Decode = (input, _signal, log) =>
+  Readable.from(members(input, log), { objectMode: false, highWaterMark: 4 * pieceBytes });
+
+async function* members(input: Readable, log: Log): AsyncGenerator<Buffer> {
+  const reader = chunkReader(input);
+  do {
+    yield* member(reader);
+  } while (await hasAnotherMember(reader, log));
+}
+
+async function* member(reader: ChunkReader): AsyncGenerator<Buffer> {
+  await skipHeader(reader);
+  let checksum = 0;
+  let lengthBytes = 0;
+  try {
+    for await (const piece of decodeFrame(createInflateRaw({ chunkSize: pieceBytes }), reader)) {
+      checksum = crc32(piece, checksum);
+      lengthBytes += piece.length;
+      yield piece;
+    }
+  } catch (cause) {
+    throw faultOfEngine(cause);
+  }
+  const trailer = await reader.take(8);
+  if (trailer.length < 8) throw cutShort();
+  if (trailer.readUInt32LE(0) !== checksum) throw damaged("crc error");
+  if (trailer.readUInt32LE(4) !== lengthBytes % 2 ** 32) throw damaged("length error");
+}
+
+function faultOfEngine(cause: unknown): unknown {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === "Z_BUF_ERROR") return cutShort();
+  return code?.startsWith("Z_") ? damaged((cause as Error).message, cause) : cause;
+}
+
+/** RFC 1952, 2.3. */
+async function skipHeader(reader: ChunkReader): Promise<void> {
+  const fixed = await take(reader, 10);
+  if (fixed.readUInt16BE(0) !== 0x1f8b) throw damaged("no gz member");
+  if (fixed[2] !== 8) throw damaged(`unknown method ${fixed[2]}`);
+  const bits = fixed.readUInt8(3);
+  if (bits & flags.reserved) throw damaged("unknown header flags");
+  if (bits & flags.extra) await take(reader, (await take(reader, 2)).readUInt16LE(0));
+  if (bits & flags.name) await skipText(reader);
+  if (bits & flags.comment) await skipText(reader);
+  if (bits & flags.headerCrc) await take(reader, 2);
+}
+
+async function skipText(reader: ChunkReader): Promise<void> {
+  for (let passedBytes = 0; passedBytes < longestText;) {
+    const chunk = await reader.next();
+    if (!chunk) throw cutShort();
+    const end = chunk.indexOf(0);
+    if (end >= 0) return reader.putBack(chunk.subarray(end + 1));
+    passedBytes += chunk.length;
+  }
+  throw damaged("a name that does not end");
+}
+
+async function take(reader: ChunkReader, count: number): Promise<Buffer> {
+  const bytes = await reader.take(count);
+  if (bytes.length < count) throw cutShort();
+  return bytes;
+}
+
+/** Reads to the very end when there is none: a checksum is over all bytes that were sent. */
+async function hasAnotherMember(reader: ChunkReader, log: Log): Promise<boolean> {
+  const start = await reader.take(2);
+  if (start.length === 2 && start.readUInt16BE(0) === 0x1f8b) {
+    reader.putBack(start);
+    return true;
+  }
+  let strayBytes = start.some((byte) => byte !== 0) ? start.length : 0;
+  for (let chunk = await reader.next(); chunk; chunk = await reader.next()) {
+    if (strayBytes > 0 || !isZero(chunk, 0, chunk.length)) strayBytes += chunk.length;
+  }
+  if (strayBytes > 0) log.warn("Ignoring bytes behind the compressed data", { compression: "gz", strayBytes });
+  return false;
 }

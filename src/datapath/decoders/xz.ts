@@ -16,7 +16,13 @@ export const decodeXz: Decode = async (input, signal) => {
   const tool = findTool("xz");
   if (!tool) return await decodeNatively(input);
   const parallel = decodesInParallel(tool) ? ["-T0", `--memlimit-mt-decompress=${parallelMemory}`] : [];
-  return decodeWithTool("xz", "xz", ["--decompress", "--stdout", `--memlimit-decompress=${singleMemory}`, ...parallel], input, signal);
+  return decodeWithTool(
+    "xz",
+    "xz",
+    ["--decompress", "--stdout", `--memlimit-decompress=${singleMemory}`, ...parallel],
+    input,
+    signal,
+  );
 };
 
 const versions = new Map<string, boolean>();

@@ -1,9 +1,52 @@
-// zst by the zstd tool: node's decoder stops after the first frame of several, and says nothing of it (seen in 24.21).
-import { decodeWithTool } from "./tool.ts";
+// zst by node's zlib, frame by frame: its decoder stops after the first of several frames and says nothing of it.
+import { Readable } from "node:stream";
+import { constants, createZstdDecompress } from "node:zlib";
+import { Fault } from "../../lib/faults.ts";
+import { chunkReader } from "./chunk-reader.ts";
+import { decodeFrame } from "./frame.ts";
 import type { Decode } from "./index.ts";
 
-/** The window of `zstd --long=27`; a frame that wants more is refused with zstd's own words. */
-const windowMemory = "128MiB";
+const pieceBytes = 1024 * 1024;
+/** The window of `zstd --long=27`, 128 MiB: what decoding may take of memory. */
+const largestWindowLog = 27;
+const frameMagic = 0xfd2fb528;
+/** Sixteen magics in a row, of frames without data: pzstd and the seekable format write them. */
+const skippableMagic = 0x184d2a50;
 
-export const decodeZst: Decode = (input, signal) =>
-  decodeWithTool("zst", "zstd", ["--decompress", "--stdout", "--quiet", "--no-progress", `--memory=${windowMemory}`], input, signal);
+const damaged = (detail: string, cause?: unknown): Fault =>
+  new Fault("ImageCorrupt", `unable to decompress zst: ${detail}`, { cause });
+
+export const decodeZst: Decode = (input) =>
+  Readable.from(frames(input), { objectMode: false, highWaterMark: 4 * pieceBytes });
+
+async function* frames(input: Readable): AsyncGenerator<Buffer> {
+  const reader = chunkReader(input);
+  for (;;) {
+    const magic = await reader.take(4);
+    if (magic.length === 0) return;
+    if (!startsFrame(magic)) throw damaged("bytes that are no frame follow the data");
+    reader.putBack(magic);
+    const params = { [constants.ZSTD_d_windowLogMax]: largestWindowLog };
+    try {
+      yield* decodeFrame(createZstdDecompress({ chunkSize: pieceBytes, params }), reader);
+    } catch (cause) {
+      throw faultOfEngine(cause);
+    }
+  }
+}
+
+function startsFrame(magic: Buffer): boolean {
+  if (magic.length < 4) throw damaged("unexpected end of the stream");
+  const word = magic.readUInt32LE(0);
+  return word === frameMagic || (word & 0xffff_fff0) >>> 0 === skippableMagic;
+}
+
+function faultOfEngine(cause: unknown): unknown {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === "ZSTD_error_frameParameter_windowTooLarge") {
+    const detail = `its window is over ${2 ** (largestWindowLog - 20)} MiB: compress it with --long=${largestWindowLog} or less`;
+    return new Fault("ImageRefused", `unable to decompress zst: ${detail}`, { cause });
+  }
+  if (code === "Z_BUF_ERROR") return damaged("unexpected end of the stream");
+  return code?.startsWith("ZSTD_") || code?.startsWith("Z_") ? damaged((cause as Error).message, cause) : cause;
+}

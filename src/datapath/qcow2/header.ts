@@ -22,6 +22,9 @@ export interface Qcow2Header {
 export const headerBytes = 112;
 const smallestClusterBits = 9;
 const largestClusterBits = 21;
+/** A subcluster, a 32nd of a cluster, is a whole sector. */
+const smallestExtendedBits = 14;
+const version3Bytes = 104;
 /** qemu's own limit on the active L1 table, bytes. */
 const largestL1Bytes = 32 * 1024 * 1024;
 const incompatible = { dirty: 1n, corrupt: 2n, dataFile: 4n, compression: 8n, extendedL2: 16n };
@@ -42,9 +45,13 @@ export function readHeader(head: Buffer): Qcow2Header {
   if (clusterBits < smallestClusterBits || clusterBits > largestClusterBits) {
     throw corrupt(`cluster size of 2^${clusterBits} bytes`);
   }
-  const size = head.readBigUInt64BE(24);
-  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt(`virtual size of ${size} bytes`);
   const extendedL2 = (features & incompatible.extendedL2) !== 0n;
+  if (extendedL2 && clusterBits < smallestExtendedBits)
+    throw corrupt(`subclusters in clusters of 2^${clusterBits} bytes`);
+  if (version === 3) checkVersion3(head, 2 ** clusterBits);
+  const size = head.readBigUInt64BE(24);
+  refuseLargeL1(size, head.readUInt32BE(36), clusterBits, extendedL2);
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt(`virtual size of ${size} bytes`);
   const header: Qcow2Header = {
     version,
     clusterBits,
@@ -70,33 +77,60 @@ export const neededL1Entries = (header: Qcow2Header): number =>
 function refuseForeignFiles(head: Buffer): void {
   const backingOffset = head.readBigUInt64BE(8);
   if (backingOffset !== 0n) {
-    throw new Fault("ImageRefused", "the image is invalid because it has invalid backing file: images that refer to other files are refused");
+    throw new Fault(
+      "ImageRefused",
+      "the image is invalid because it has invalid backing file: images that refer to other files are refused",
+    );
   }
   const cryptMethod = head.readUInt32BE(32);
-  if (cryptMethod !== 0) throw new Fault("ImageRefused", `the image is encrypted (method ${cryptMethod}): it cannot be converted without its key`);
+  if (cryptMethod !== 0)
+    throw new Fault(
+      "ImageRefused",
+      `the image is encrypted (method ${cryptMethod}): it cannot be converted without its key`,
+    );
 }
 
 function refuseFeatures(features: bigint): void {
   if ((features & incompatible.dataFile) !== 0n) {
-    throw new Fault("ImageRefused", "the image keeps its data in another file: images that refer to other files are refused");
+    throw new Fault(
+      "ImageRefused",
+      "the image keeps its data in another file: images that refer to other files are refused",
+    );
   }
   const unknown = features & ~understood;
-  if (unknown !== 0n) throw new Fault("ImageRefused", `the image uses unknown incompatible features (0x${unknown.toString(16)})`);
+  if (unknown !== 0n)
+    throw new Fault("ImageRefused", `the image uses unknown incompatible features (0x${unknown.toString(16)})`);
 }
 
 function compressionOf(head: Buffer, features: bigint): "zlib" | "zstd" {
-  const type = head.readUInt32BE(4) === 3 && head.readUInt32BE(100) > 104 ? head.readUInt8(104) : 0;
+  const type = head.readUInt32BE(4) === 3 && head.readUInt32BE(100) > version3Bytes ? head.readUInt8(version3Bytes) : 0;
   const isMarked = (features & incompatible.compression) !== 0n;
   if (type === 0 && !isMarked) return "zlib";
   if (type === 1 && isMarked) return "zstd";
   throw corrupt(`compression type ${type}${isMarked ? "" : " without its feature bit"}`);
 }
 
+/** Both what the table has and what the disk's size would need, before any number loses digits. */
+function refuseLargeL1(size: bigint, l1Entries: number, clusterBits: number, extendedL2: boolean): void {
+  const coveredBits = BigInt(2 * clusterBits - (extendedL2 ? 4 : 3));
+  const needed = (size + (1n << coveredBits) - 1n) >> coveredBits;
+  const entries = needed > BigInt(l1Entries) ? needed : BigInt(l1Entries);
+  if (entries * 8n > BigInt(largestL1Bytes)) throw corrupt(`L1 size too big: ${entries} entries`);
+}
+
+function checkVersion3(head: Buffer, clusterBytes: number): void {
+  const length = head.readUInt32BE(100);
+  if (length < version3Bytes || length > clusterBytes) throw corrupt(`header length of ${length} bytes`);
+  const refcountOrder = head.readUInt32BE(96);
+  if (refcountOrder > 6) throw corrupt(`refcounts of 2^${refcountOrder} bits`);
+}
+
 function checkL1(header: Qcow2Header): void {
   const { l1Entries, l1Offset, clusterBytes } = header;
-  if (l1Entries * 8 > largestL1Bytes) throw corrupt(`L1 size too big: ${l1Entries} entries`);
-  if (l1Entries < neededL1Entries(header)) throw corrupt(`an L1 table of ${l1Entries} entries is too small for the virtual size`);
-  if (l1Entries > 0 && (l1Offset % clusterBytes !== 0 || l1Offset === 0)) throw corrupt(`an L1 table at offset ${l1Offset}`);
+  if (l1Entries < neededL1Entries(header))
+    throw corrupt(`an L1 table of ${l1Entries} entries is too small for the virtual size`);
+  if (l1Entries > 0 && (l1Offset % clusterBytes !== 0 || l1Offset === 0))
+    throw corrupt(`an L1 table at offset ${l1Offset}`);
 }
 
 const corrupt = (what: string): Fault => new Fault("ImageCorrupt", `the qcow2 header is damaged: ${what}`);

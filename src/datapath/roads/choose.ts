@@ -14,6 +14,7 @@ const drive: Partial<Record<Road, (job: RoadJob) => Promise<RoadEnd>>> = { strai
 export function chooseRoad(disk: DiskFormat | undefined): { road: Road; go: (job: RoadJob) => Promise<RoadEnd> } {
   const road = disk === undefined ? "straight" : roadOf[disk];
   const go = road && drive[road];
-  if (!road || !go) throw new Fault("FormatUnsupported", `the image is in format ${disk}, which this release does not convert`);
+  if (!road || !go)
+    throw new Fault("FormatUnsupported", `the image is in format ${disk}, which this release does not convert`);
   return { road, go };
 }

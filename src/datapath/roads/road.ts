@@ -25,7 +25,7 @@ export interface RoadJob {
   signal: AbortSignal;
   hasChecksum: boolean;
   /** Resolves when the source has been read to its end and its length and checksum are right. @throws Fault */
-  sourceIsWhole(): Promise<void>;
+  sourceIsWhole: () => Promise<void>;
 }
 
 /** "scratchNeeded" is an answer: nothing was written. */

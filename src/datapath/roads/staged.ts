@@ -1,6 +1,6 @@
 // The staged road: the image into scratch, its tables walked, then qemu-img convert into the target.
 import { constants } from "node:fs";
-import { open, rm, type FileHandle } from "node:fs/promises";
+import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../lib/faults.ts";
 import { walkTables } from "../inspect/walk-tables.ts";
@@ -16,7 +16,7 @@ export async function goStaged(job: RoadJob): Promise<RoadEnd> {
   const header = readHeader(peeled.head);
   if (header.virtualSizeBytes > sink.availableBytes) throw tooSmall(header.virtualSizeBytes, sink.availableBytes);
   if (header.corrupt) log.warn("The image is marked as corrupt by qemu; its tables are checked before it is used");
-  if (localPath !== undefined) {
+  if (localPath !== undefined && (await isFile(localPath))) {
     await checkLocal(job);
     return await convert(job, localPath, 0, 1);
   }
@@ -28,6 +28,14 @@ export async function goStaged(job: RoadJob): Promise<RoadEnd> {
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** qemu's file driver takes nothing else: an image on a device is staged like one from afar. */
+async function isFile(path: string): Promise<boolean> {
+  const stats = await stat(path).catch((cause: unknown) => {
+    throw new Fault("SourceUnreadable", `${path} cannot be read: ${String(cause)}`, { cause });
+  });
+  return stats.isFile();
 }
 
 /** A local file is converted where it lies; it is read here for its checksum only. */

@@ -49,7 +49,7 @@ export async function runContainer(about: ContainerWorld, facts: ContainerFacts,
     if (ended) {
       if (isOver(about.pod(), ended, isInit)) return;
       signal.throwIfAborted();
-      const finishedMs = Date.parse(ended.finishedAt);
+      const finishedMs = facts.endedMs ?? Date.parse(ended.finishedAt);
       const delayMs = restartDelay(history, finishedMs, backoff);
       await waitToRestart(about, facts, ended, delayMs, finishedMs + delayMs - clock.now());
       history = afterRestart(history, finishedMs, clock.now(), backoff);
@@ -63,6 +63,7 @@ export async function runContainer(about: ContainerWorld, facts: ContainerFacts,
         facts.restartCount += 1;
       }
       facts.state = { terminated: await runOnce(about, facts, argv, env, volumes) };
+      facts.endedMs = clock.now();
       await about.publish();
     } finally {
       about.leave();
@@ -206,11 +207,10 @@ async function runOnce(
       argv,
       env,
       termination,
+      onOutput: (stream) => writer.copy(stream),
       extraCapability: world.extraCapability,
     });
     tell(about, facts, "Created", `Created container ${container.name}`);
-    writer.copy(started.stdout);
-    writer.copy(started.stderr);
     const ending = endWith(about, facts, started);
     const isReady = await started.ready;
     const startedAt = stamp(clock.now());

@@ -56,16 +56,16 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
   const dir = await realpath(options.dir);
   const stop = new AbortController();
   const caches: (Cache & { stopped: Promise<void> })[] = [];
-  async function cacheOf(kind: KindRef): Promise<Cache> {
+  function cacheOf(kind: KindRef): Cache {
     const cache = startCache({ client, kind, clock, log }, stop.signal);
     caches.push(cache);
-    await cache.synced();
     return cache;
   }
-  const [pods, claims, secrets, configMaps] = await Promise.all(
-    [kinds.pod, kinds.claim, kinds.secret, kinds.configMap].map(cacheOf),
-  );
-  if (!pods || !claims || !secrets || !configMaps) throw new Error("unreachable: four kinds are cached");
+  const pods = cacheOf(kinds.pod);
+  const claims = cacheOf(kinds.claim);
+  const secrets = cacheOf(kinds.secret);
+  const configMaps = cacheOf(kinds.configMap);
+  await Promise.all(caches.map((cache) => cache.synced()));
   await cleanLeftovers(dir, new Set(pods.list().map(({ metadata }) => metadata.uid ?? "")), log);
   await publishNode(client, nodeName, clock);
 
@@ -130,7 +130,7 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
       run.finished = true;
       if (closing) return;
       const { namespace = "", name = "" } = first.metadata;
-      const pod = pods?.get({ namespace, name }) as Pod | undefined;
+      const pod = pods.get({ namespace, name }) as Pod | undefined;
       if (pod?.metadata.uid === uid && pod.metadata.deletionTimestamp) await finish(pod);
     });
   }

@@ -32,6 +32,8 @@ export interface Launch {
   readOnlyRoot: boolean;
   /** "dac_read_search" where the application tree is closed to others. */
   extraCapability: string;
+  /** Given stdout and stderr at once: node throws away what nobody reads when a child is quick to end. */
+  onOutput(stream: Readable): void;
   /** No file may grow past this (folder road). */
   fileLimitBytes?: number | undefined;
 }
@@ -138,7 +140,10 @@ async function spawnPlain(wanted: Launch, root: string): Promise<ChildProcess> {
   });
 }
 
-async function follow(child: ChildProcess, { road, folder }: Launch): Promise<Started> {
+async function follow(child: ChildProcess, wanted: Launch): Promise<Started> {
+  const { road, folder } = wanted;
+  if (child.stdout) wanted.onOutput(child.stdout);
+  if (child.stderr) wanted.onOutput(child.stderr);
   const exited = new Promise<Exit>((resolve) => {
     child.once("exit", (code, name) => {
       // What it leaves in its group dies with it, as in a container. (A pid namespace has seen to that already.)

@@ -10,6 +10,8 @@ export interface ContainerFacts {
   state: ContainerState;
   lastState: ContainerState;
   containerId?: string;
+  /** When it ended last, ms: the API's times are whole seconds. */
+  endedMs?: number;
 }
 
 export interface PodFacts {

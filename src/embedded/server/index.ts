@@ -1,4 +1,5 @@
 // Door of the API server of embedded mode: a Kubernetes-shaped server over a store, on TLS and in process.
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { kinds } from "../../api/kinds.ts";
 import { isAlreadyExists, type KubeClient } from "../../kube/index.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -8,6 +9,7 @@ import type { AdmissionHook, PodLogs } from "../types.ts";
 import { inProcessClient } from "./client.ts";
 import { startContentCleanup } from "./content-cleanup.ts";
 import { kubeconfigFor, openCredentials } from "./credentials.ts";
+import { startEventExpiry } from "./event-expiry.ts";
 import { startGarbageCollector } from "./garbage-collector.ts";
 import { hasAdminCertificate, listen } from "./https.ts";
 import { openRegistry } from "./registry.ts";
@@ -48,16 +50,20 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   const world: World = { store, registry, clock, log, admission };
   const client = inProcessClient(world);
   for (const name of firstNamespaces) await ensureNamespace(client, name);
-  const background = [startGarbageCollector(world), startContentCleanup(world)];
   const stop = new AbortController();
   let address = "";
   const routing = { world, logs, isAdmin: hasAdminCertificate, address: () => address, signal: stop.signal };
-  const listener = await listen(credentials, port, (request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
     route(routing, request, response).catch((cause: unknown) => {
       log.error("Request could not be answered", { cause });
       response.destroy();
     });
+  };
+  const listener = await listen(credentials, port, serve).catch((cause: unknown) => {
+    registry.close();
+    throw cause;
   });
+  const background = [startGarbageCollector(world), startContentCleanup(world), startEventExpiry(world)];
   address = `127.0.0.1:${listener.port}`;
   const url = `https://${address}`;
   return {

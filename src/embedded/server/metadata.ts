@@ -27,6 +27,7 @@ export function draftOf(resource: Resource, body: unknown, namespace: string | u
   const { metadata } = draft;
   for (const [field, value] of Object.entries(metadata))
     if (value === null) delete (metadata as Record<string, unknown>)[field];
+  checkShapes(metadata);
   if (resource.namespaced) {
     metadata.namespace ??= namespace ?? "default";
     if (namespace !== undefined && metadata.namespace !== namespace) {
@@ -40,6 +41,22 @@ export function draftOf(resource: Resource, body: unknown, namespace: string | u
   }
   delete metadata.managedFields;
   return draft;
+}
+
+const maps = ["labels", "annotations"] as const;
+const lists = ["finalizers", "ownerReferences"] as const;
+const plain = ["name", "generateName", "namespace", "uid", "resourceVersion"] as const;
+
+/** @throws ApiError 400 where the real server could not decode */
+function checkShapes(metadata: ObjectMeta): void {
+  const bad = [
+    ...maps.filter((field) => metadata[field] !== undefined && !isRecord(metadata[field])),
+    ...lists.filter((field) => metadata[field] !== undefined && !Array.isArray(metadata[field])),
+    ...plain.filter((field) => metadata[field] !== undefined && typeof metadata[field] !== "string"),
+    ...(metadata.ownerReferences?.every(isRecord) === false ? ["ownerReferences"] : []),
+    ...(metadata.finalizers?.every((one) => typeof one === "string") === false ? ["finalizers"] : []),
+  ];
+  if (bad.length > 0) throw badRequest(`metadata cannot be decoded: wrong type of ${bad.join(", ")}`);
 }
 
 /** @throws ApiError 422 */

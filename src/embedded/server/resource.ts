@@ -53,6 +53,8 @@ export interface Resource extends KindRef {
   readonly schema?: CompiledSchema;
   /** The schema as written in the CRD, for OpenAPI. */
   readonly structural?: StructuralSchema;
+  /** Complaints about an object as sent; `old` when it replaces one. */
+  check?(sent: KubeObject, old?: KubeObject): FieldError[];
   /** Fills what the real server fills; `draft` may be changed. */
   prepareCreate?(draft: KubeObject): void;
   prepareUpdate?(draft: KubeObject, old: KubeObject): void;

@@ -35,7 +35,9 @@ const openPaths = ["healthz", "livez", "readyz", "version"];
 
 export async function route(routing: Routing, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { world } = routing;
-  const { pathname, searchParams } = new URL(request.url ?? "/", "https://localhost");
+  // Split by hand: to URL a path of two slashes would be a host.
+  const [pathname = "/", ...rest] = (request.url ?? "/").split("?");
+  const searchParams = new URLSearchParams(rest.join("?"));
   try {
     const words = pathname
       .split("/")

@@ -6,15 +6,16 @@ import { kinds } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/meta.ts";
 import { passAdmission, passSchema } from "./admit.ts";
 import { randomSuffix } from "./builtins/pod-defaults.ts";
-import { alreadyExists, forbidden, invalid, notFound } from "./errors.ts";
+import { alreadyExists, ApiError, forbidden, invalid, notFound } from "./errors.ts";
 import { checkMetadata, checkPreconditions, draftOf, keepServerFields, sameContent, specChanged } from "./metadata.ts";
 import { builtinOf } from "./registry.ts";
-import { keyFor, type Resource } from "./resource.ts";
+import { groupResource, keyFor, type Resource } from "./resource.ts";
 import { shownRow, shownValue, valueOf, type Shown, type World, type WriteContext } from "./world.ts";
 
 /** Tries for a free name behind generateName. */
 const nameTries = 8;
 const namespaces = builtinOf(kinds.namespace);
+const definitions = builtinOf(kinds.crd);
 
 /** @throws ApiError 400, 403, 404 (namespace), 409, 422 */
 export async function createObject(
@@ -28,6 +29,7 @@ export async function createObject(
   const { metadata } = draft;
   const key = nameNew(world, resource, draft);
   passNamespace(world, resource, draft);
+  passDefinition(world, resource);
   metadata.uid = randomUUID();
   metadata.creationTimestamp = stamp(world.clock.now());
   delete metadata.resourceVersion;
@@ -36,6 +38,7 @@ export async function createObject(
   delete metadata.generation;
   if (resource.hasGeneration) metadata.generation = 1;
   if (resource.custom && resource.hasStatus) delete draft["status"];
+  passCheck(resource, draft);
   resource.prepareCreate?.(draft);
   passSchema(resource, draft, context);
   checkMetadata(resource, draft);
@@ -64,6 +67,21 @@ function passNamespace(world: World, resource: Resource, { metadata }: KubeObjec
   if (valueOf(row).metadata.deletionTimestamp === undefined) return;
   const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
   throw forbidden(resource, name, why);
+}
+
+/** A definition under deletion waits for its objects to go: no new ones meanwhile. @throws ApiError 405 */
+function passDefinition(world: World, resource: Resource): void {
+  if (!resource.custom) return;
+  const row = world.store.get(keyFor(definitions, undefined, groupResource(resource)));
+  if (!row || valueOf(row).metadata.deletionTimestamp === undefined) return;
+  const message = "create not allowed while custom resource definition is terminating";
+  throw new ApiError(405, "MethodNotAllowed", message);
+}
+
+/** @throws ApiError 422 */
+function passCheck(resource: Resource, draft: KubeObject, old?: KubeObject): void {
+  const errors = resource.check?.(draft, old) ?? [];
+  if (errors.length > 0) throw invalid(resource, draft.metadata.name ?? "", errors);
 }
 
 const versioned = (draft: KubeObject, revision: number): KubeObject => {
@@ -140,6 +158,7 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
       if (old["status"] === undefined) delete draft["status"];
       else draft["status"] = structuredClone(old["status"]);
     }
+    passCheck(resource, draft, old);
     resource.prepareUpdate?.(draft, old);
   }
   passSchema(resource, draft, context);

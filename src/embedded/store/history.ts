@@ -4,7 +4,7 @@ import type { Change } from "./types.ts";
 /** Changes kept at most. */
 export const historyLength = 10_000;
 /** JSON kept at most, in characters: what the changes hold beyond the rows that are current anyway. */
-const historySize = 32 * 1024 * 1024;
+const historySize = 12 * 1024 * 1024;
 
 export interface History {
   add(change: Change): void;

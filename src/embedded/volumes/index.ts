@@ -67,16 +67,16 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
   }
   const stop = new AbortController();
   const caches: (Cache & { stopped: Promise<void> })[] = [];
-  async function cacheOf(kind: KindRef): Promise<Cache> {
+  function cacheOf(kind: KindRef): Cache {
     const cache = startCache({ client, kind, clock, log }, stop.signal);
     caches.push(cache);
-    await cache.synced();
     return cache;
   }
-  const [claims, volumes, classes, pods] = await Promise.all(
-    [kinds.claim, kinds.volume, kinds.storageClass, kinds.pod].map(cacheOf),
-  );
-  if (!claims || !volumes || !classes || !pods) throw new Error("unreachable: four kinds are cached");
+  const claims = cacheOf(kinds.claim);
+  const volumes = cacheOf(kinds.volume);
+  const classes = cacheOf(kinds.storageClass);
+  const pods = cacheOf(kinds.pod);
+  await Promise.all(caches.map((cache) => cache.synced()));
 
   const teller = createTeller(client, "persistentvolume-controller", "embedded", clock, log);
   const world: BinderWorld = {
@@ -98,12 +98,20 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
       await removeBacking(dir, name);
     },
   };
-  await removeOrphans();
+  /** Bytes that no object names: of a claim whose volume object was deleted first, or left by a crash. */
+  async function removeOrphan(name: string): Promise<void> {
+    if (!name.startsWith("pvc-") || (await client.get({ kind: kinds.volume, name }))) return;
+    if ((claims.list() as Claim[]).some((claim) => volumeNameFor(claim) === name)) return;
+    await world.remove(name);
+  }
+  for (const name of await listBackings(dir)) await removeOrphan(name);
 
   const work = runKeyed(
     async (key) => {
       const [kind, namespace = "", name = ""] = key.split("/");
-      await (kind === "claim" ? reconcileClaim(world, namespace, name) : reconcileVolume(world, name));
+      if (kind === "claim") await reconcileClaim(world, namespace, name);
+      if (kind === "volume") await reconcileVolume(world, name);
+      if (kind === "backing") await removeOrphan(name);
     },
     4,
     clock,
@@ -115,6 +123,7 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
     const { namespace, name } = (after ?? before)?.metadata ?? {};
     addClaim(namespace, name);
     if (after && after.metadata.uid === before?.metadata.uid) return;
+    if (before) work.add(`backing//${volumeNameFor(before as Claim)}`);
     for (const volume of volumes.list() as Volume[]) {
       const { claimRef } = volume.spec;
       if (claimRef?.namespace === namespace && claimRef?.name === name) addVolume(volume.metadata.name);
@@ -136,19 +145,11 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
       addClaim((after ?? before)?.metadata.namespace, name);
   });
   function addPending(): void {
-    for (const claim of claims?.list() as Claim[]) {
+    for (const claim of claims.list() as Claim[]) {
       if (!claim.spec.volumeName) addClaim(claim.metadata.namespace, claim.metadata.name);
     }
   }
 
-  async function removeOrphans(): Promise<void> {
-    for (const name of await listBackings(dir)) {
-      if (!name.startsWith("pvc-") || volumes?.get({ name })) continue;
-      if ((claims?.list() as Claim[]).some((claim) => volumeNameFor(claim) === name)) continue;
-      log.info("Removing a volume that no object names", { volume: name });
-      await removeBacking(dir, name);
-    }
-  }
   const volumeOf = (claim: Claim): Volume | undefined =>
     volumes.get({ name: claim.spec.volumeName ?? "" }) as Volume | undefined;
 

@@ -4,8 +4,15 @@ import { createConnection } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { parse } from "yaml";
 import { expect, onTestFinished, test } from "vitest";
+import { kinds } from "../../../src/api/kinds.ts";
+import type { KubeObject } from "../../../src/api/meta.ts";
+import type { LogOptions } from "../../../src/embedded/types.ts";
+import { KubeError } from "../../../src/kube/index.ts";
+import { until } from "../../conformance/kube-client-suite.ts";
 import { startTestServer, type TestServer } from "../../support/embedded-server.ts";
 
 interface Identity {
@@ -205,4 +212,74 @@ test("a restart on the same folder and port keeps the kubeconfig good and the ob
   onTestFinished(() => second.close());
   expect(second.kubeconfig()).toBe(first.kubeconfig());
   expect((await send(second, `${configMaps}/kept`)).status).toBe(200);
+});
+
+test.each([
+  ["Foreground", "takes them first, then goes itself", []],
+  ["Orphan", "leaves them, without their owner", ["child"]],
+  ["Background", "goes at once, they follow", []],
+] as const)("deletion of an owner, %s: %s", async (propagationPolicy, _what, left) => {
+  const server = await started();
+  const create = async (metadata: object): Promise<{ metadata: { uid: string } }> => {
+    const answer = await send(server, configMaps, {
+      method: "POST",
+      headers: json,
+      body: JSON.stringify({ metadata }),
+    });
+    return JSON.parse(answer.text) as { metadata: { uid: string } };
+  };
+  const { uid } = (await create({ name: "owner" })).metadata;
+  const reference = { apiVersion: "v1", kind: "ConfigMap", name: "owner", uid, blockOwnerDeletion: true };
+  await create({ name: "child", ownerReferences: [reference] });
+  await create({ name: "grandchild-of-nobody" });
+  const body = JSON.stringify({ kind: "DeleteOptions", apiVersion: "v1", propagationPolicy });
+  expect((await send(server, `${configMaps}/owner`, { method: "DELETE", headers: json, body })).status).toBe(200);
+  const absent = (object: KubeObject | undefined): boolean => object === undefined;
+  await until(server.client, kinds.configMap, "owner", "default", absent);
+  if (left.length === 0) await until(server.client, kinds.configMap, "child", "default", absent);
+  const { items } = await server.client.list(kinds.configMap, { namespace: "default" });
+  expect(items.map(({ metadata }) => metadata.name)).toEqual([...left, "grandchild-of-nobody"]);
+  expect(items.every(({ metadata }) => (metadata.ownerReferences ?? []).length === 0)).toBe(true);
+});
+
+const podLogs = "/api/v1/namespaces/default/pods/p/log";
+
+test("what the node refuses about logs becomes a Status", async () => {
+  const refusal = 'container "c" in pod "p" is waiting to start: ContainerCreating';
+  const read = (): AsyncIterable<Uint8Array> => {
+    throw new KubeError(400, "BadRequest", refusal);
+  };
+  const server = await started({ logs: { read } });
+  const { status, text } = await send(server, podLogs);
+  expect(status).toBe(400);
+  expect(JSON.parse(text)).toMatchObject({ reason: "BadRequest", message: refusal });
+});
+
+test("the node is asked for what the query says, and told when a follower leaves", async () => {
+  const asked = Promise.withResolvers<LogOptions>();
+  async function* read(_namespace: string, _pod: string, options: LogOptions): AsyncGenerator<Uint8Array> {
+    asked.resolve(options);
+    yield Buffer.from("first\n");
+    await once(options.signal, "abort");
+  }
+  const server = await started({ logs: { read } });
+  const { ca, cert, key } = identityIn(server.kubeconfig());
+  const query = "follow=true&container=c&tailLines=5&timestamps=true";
+  const call = request(`${server.url}${podLogs}?${query}`, { ca, cert, key, agent: false });
+  call.on("error", () => undefined).end();
+  const [response] = (await once(call, "response")) as [IncomingMessage];
+  const [chunk] = (await once(response, "data")) as [Buffer];
+  expect(chunk.toString()).toBe("first\n");
+  const options = await asked.promise;
+  expect(options).toMatchObject({ follow: true, container: "c", tailLines: 5, timestamps: true, previous: false });
+  const left = once(options.signal, "abort");
+  call.destroy();
+  await left;
+});
+
+test("a taken port is an error, and leaves nothing behind", async () => {
+  const server = await started();
+  await expect(startTestServer({ port: Number(new URL(server.url).port) })).rejects.toMatchObject({
+    code: "EADDRINUSE",
+  });
 });

@@ -169,8 +169,13 @@ describe.each(kubectls)("$name", ({ binary }) => {
     await kubectl.run(["apply", "-f", "-"], dataVolume("watched"));
     const watching = kubectl.start(["get", "dv", "watched", "-w", "--no-headers"]);
     let seen = "";
+    const closed = once(watching, "close");
+    watching.stdout?.on("data", (chunk: Buffer) => {
+      seen += chunk.toString();
+      watching.emit("seen");
+    });
     const shows = async (text: string): Promise<void> => {
-      while (!seen.includes(text)) seen += String((await once(watching.stdout ?? watching, "data"))[0]);
+      while (!seen.includes(text)) await once(watching, "seen");
     };
     await shows("watched");
     const ref = { kind: kinds.dataVolume, namespace: "default", name: "watched" };
@@ -184,7 +189,7 @@ describe.each(kubectls)("$name", ({ binary }) => {
     expect(await waiting).toContain("condition met");
     await shows("Succeeded");
     watching.kill();
-    await once(watching, "close");
+    await closed;
     const deleted = kubectl.run(["wait", "--for=delete", "dv/watched", "--timeout=20s"]);
     await kubectl.run(["delete", "dv", "watched", "--wait=false"]);
     await deleted;

@@ -174,6 +174,14 @@ describe("what goes wrong", () => {
       message: expect.stringContaining("could not process image header"),
     },
     {
+      when: "a connection cut in the middle",
+      env: () => anEnv({ endpoint: at("cut/disk.img"), imageSize: "20Mi" }),
+      exit: 86,
+      message: expect.stringMatching(
+        /^Unable to process data: Unable to transfer source data to target file: failed to pull image: /,
+      ),
+    },
+    {
       when: "nobody listens",
       env: () => anEnv({ endpoint: "http://127.0.0.1:1/disk.img", imageSize: "20Mi" }),
       exit: 85,

@@ -7,7 +7,14 @@ import { Fault, FAULTS } from "../../../src/lib/faults.ts";
 import { Cancelled } from "../../../src/lib/run-program.ts";
 
 test.each([
-  { when: "a fault", error: new Fault("TargetFull", "full"), exit: 92, code: "TargetFull", message: "full", retryable: true },
+  {
+    when: "a fault",
+    error: new Fault("TargetFull", "full"),
+    exit: 92,
+    code: "TargetFull",
+    message: "full",
+    retryable: true,
+  },
   {
     when: "a fault inside an error",
     error: new Error("outer", { cause: new Fault("NotAnImage", "a page") }),
@@ -16,8 +23,22 @@ test.each([
     message: "a page",
     retryable: false,
   },
-  { when: "any other error", error: new TypeError("oops"), exit: 1, code: "Unclassified", message: "oops", retryable: true },
-  { when: "a usage error", error: new UsageError("bad flag"), exit: 2, code: "ConfigInvalid", message: "bad flag", retryable: false },
+  {
+    when: "any other error",
+    error: new TypeError("oops"),
+    exit: 1,
+    code: "Unclassified",
+    message: "oops",
+    retryable: true,
+  },
+  {
+    when: "a usage error",
+    error: new UsageError("bad flag"),
+    exit: 2,
+    code: "ConfigInvalid",
+    message: "bad flag",
+    retryable: false,
+  },
   {
     when: "commander's error",
     error: new CommanderError(1, "commander.unknownOption", "error: unknown option '--x'"),

@@ -39,7 +39,7 @@ test("serves the values of now on any path, over TLS, until closed", async () =>
     notAfter: now + 60_000,
   });
   const endpoint = await serveMetrics({
-    registry: makeRegistry(rows),
+    registry: await makeRegistry(rows),
     host: "127.0.0.1",
     port: 0,
     key,

@@ -4,6 +4,7 @@ import { kinds } from "../../../api/kinds.ts";
 import type { KindRef } from "../../../api/meta.ts";
 import { establish } from "../custom-resource.ts";
 import { groupOf, versionOf, type Column, type Resource } from "../resource.ts";
+import { checkClaim, checkDefinition, checkPod } from "./checks.ts";
 import * as columns from "./columns.ts";
 import { podColumns } from "./pod-columns.ts";
 import { fillPod } from "./pod-defaults.ts";
@@ -25,8 +26,16 @@ const rows: Row[] = [
     },
   ],
   [kinds.node, columns.nodeColumns, { shortNames: ["no"], hasStatus: true }],
-  [kinds.pod, podColumns, { shortNames: ["po"], categories: all, hasStatus: true, prepareCreate: fillPod }],
-  [kinds.claim, columns.claimColumns, { shortNames: ["pvc"], hasStatus: true, prepareCreate: prepare.fillClaim }],
+  [
+    kinds.pod,
+    podColumns,
+    { shortNames: ["po"], categories: all, hasStatus: true, check: checkPod, prepareCreate: fillPod },
+  ],
+  [
+    kinds.claim,
+    columns.claimColumns,
+    { shortNames: ["pvc"], hasStatus: true, check: checkClaim, prepareCreate: prepare.fillClaim },
+  ],
   [kinds.volume, columns.volumeColumns, { shortNames: ["pv"], hasStatus: true, prepareCreate: prepare.fillVolume }],
   [kinds.event, columns.eventColumns, { shortNames: ["ev"] }],
   [kinds.configMap, columns.configMapColumns, { shortNames: ["cm"] }],
@@ -49,6 +58,7 @@ const rows: Row[] = [
       categories: ["api-extensions"],
       hasStatus: true,
       hasGeneration: true,
+      check: checkDefinition,
       prepareCreate(draft) {
         draft.metadata.finalizers = [...new Set([...(draft.metadata.finalizers ?? []), crdFinalizer])];
         establish(draft, stamp(Date.parse(draft.metadata.creationTimestamp ?? "")));

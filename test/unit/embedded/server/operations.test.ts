@@ -3,6 +3,11 @@ import { expect, onTestFinished, test } from "vitest";
 import { kinds } from "../../../../src/api/kinds.ts";
 import type { KindRef, KubeObject } from "../../../../src/api/meta.ts";
 import type { AdmissionHook } from "../../../../src/embedded/types.ts";
+import { dropOldEvents } from "../../../../src/embedded/server/event-expiry.ts";
+import { openRegistry } from "../../../../src/embedded/server/registry.ts";
+import { openStore } from "../../../../src/embedded/store/index.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
+import { silentLog } from "../../../../src/lib/log.ts";
 import { until } from "../../../conformance/kube-client-suite.ts";
 import { startTestServer, type TestServer } from "../../../support/embedded-server.ts";
 
@@ -211,16 +216,75 @@ test("a watch from before the history is told to list again", async () => {
   await expect(watch("999999")).rejects.toMatchObject({ status: 410, reason: "Expired" });
 });
 
-test("a PVC of no access mode keeps what it was given and begins Pending", async () => {
+const claim = (name: string, spec: object = {}): KubeObject => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name, namespace: "default" },
+  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } }, ...spec },
+});
+
+test("a claim begins Pending, may be bound and grown, and nothing else", async () => {
   const { client } = await started();
-  const claim = {
-    apiVersion: "v1",
-    kind: "PersistentVolumeClaim",
-    metadata: { name: "c", namespace: "default" },
-    spec: {},
+  const ref = { kind: kinds.claim, namespace: "default", name: "c" };
+  const made = await client.create({ ...claim("c"), status: { phase: "Bound" } }, kinds.claim);
+  expect(made).toMatchObject({ spec: { volumeMode: "Filesystem" }, status: { phase: "Pending" } });
+  const spec = { volumeName: "v", storageClassName: "s", resources: { requests: { storage: "2Gi" } } };
+  expect(await client.patch(ref, { spec }, { type: "merge" })).toMatchObject({ spec });
+  for (const change of [{ volumeName: "other" }, { accessModes: ["ReadOnlyMany"] }, { volumeMode: "Block" }]) {
+    await expect(client.patch(ref, { spec: change }, { type: "merge" })).rejects.toMatchObject({
+      status: 422,
+      message: expect.stringContaining("spec is immutable after creation"),
+    });
+  }
+});
+
+test.each([
+  [
+    "a claim without access modes",
+    claim("x", { accessModes: [] }),
+    kinds.claim,
+    422,
+    "at least 1 access mode is required",
+  ],
+  [
+    "a claim without a size",
+    claim("x", { resources: {} }),
+    kinds.claim,
+    422,
+    "spec.resources[storage]: Required value",
+  ],
+  ["a pod without containers", pod("x", { containers: [] }), kinds.pod, 422, "spec.containers: Required value"],
+  [
+    "a definition of another name",
+    { ...widgetDefinition, metadata: { name: "x.test.io" } },
+    kinds.crd,
+    422,
+    'must be spec.names.plural+"."+spec.group',
+  ],
+  ["a definition without a spec", { ...widgetDefinition, spec: {} }, kinds.crd, 422, "spec.group: Required value"],
+  ["labels that are no map", configMap("x", { labels: ["a"] }), kinds.configMap, 400, "wrong type of labels"],
+])("%s is refused", async (_what, object, kind, status, text) => {
+  const { client } = await started();
+  await expect(client.create(object, kind)).rejects.toMatchObject({ status, message: expect.stringContaining(text) });
+});
+
+test("events go after an hour", async () => {
+  const clock = {
+    now: () => Date.parse("2026-01-01T12:00:00Z"),
+    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms, signal),
   };
-  expect(await client.create({ ...claim, status: { phase: "Bound" } }, kinds.claim)).toMatchObject({
-    spec: { volumeMode: "Filesystem" },
-    status: { phase: "Pending" },
-  });
+  const store = await openStore();
+  onTestFinished(() => store.close());
+  const { client } = await started({ clock, store });
+  for (const [name, lastTimestamp] of [
+    ["old", "2026-01-01T10:59:00Z"],
+    ["new", "2026-01-01T11:01:00Z"],
+  ] as const) {
+    const object = { apiVersion: "v1", kind: "Event", metadata: { name, namespace: "default" }, lastTimestamp };
+    await client.create(object, kinds.event);
+  }
+  const registry = openRegistry(store, silentLog);
+  onTestFinished(() => registry.close());
+  await dropOldEvents({ store, clock, registry, log: silentLog, admission: [] });
+  expect((await client.list(kinds.event)).items.map(({ metadata }) => metadata.name)).toEqual(["new"]);
 });

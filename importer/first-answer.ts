@@ -1,0 +1,19 @@
+// Tells when a source has answered for the first time, so that what can wait does not hold up the first request.
+import type { Source } from "../src/datapath/index.ts";
+
+/** The same source; `tell` is called each time it has said its facts. */
+export function tellingFirstAnswer(source: Source, tell: () => void): Source {
+  const { name, path, localPath } = source;
+  return {
+    name,
+    path,
+    ...(localPath === undefined ? {} : { localPath }),
+    async facts(signal) {
+      const facts = await source.facts(signal);
+      tell();
+      return facts;
+    },
+    open: (offset, signal) => source.open(offset, signal),
+    close: () => source.close(),
+  };
+}

@@ -1,0 +1,129 @@
+// The whole status of an imported DataVolume from what is true now, and the events its changes bring. Pure.
+import { annotations } from "../../../api/annotations.ts";
+import { conditionOf, saysTheSame } from "../../../api/conditions.ts";
+import type { Claim } from "../../../api/core.ts";
+import type { DataVolume, DataVolumeStatus } from "../../../api/data-volume.ts";
+import type { Condition } from "../../../api/meta.ts";
+import type { DataVolumePhase } from "../../../api/phases.ts";
+import { isSame, mergeDiff, type Step } from "../../../kube/index.ts";
+import { scratchText } from "../../parts/running-condition.ts";
+import type { Reading } from "../../parts/scrape.ts";
+import { tellOf } from "../../parts/steps.ts";
+import { conditionsOf, type Forced } from "./conditions.ts";
+import { phaseOf, type PhaseEvent } from "./phase.ts";
+import { progressOf, transferOf } from "./transfer.ts";
+
+export interface StatusFacts {
+  dataVolume: DataVolume;
+  claim: Claim | undefined;
+  forced?: Forced | undefined;
+  needsWork: boolean;
+  waitsForConsumer: boolean;
+  reading: Reading | undefined;
+}
+
+export interface ComputedStatus {
+  status: DataVolumeStatus;
+  /** To be told after the status was written. */
+  events: Step[];
+}
+
+export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus {
+  const { dataVolume, claim, forced, reading } = facts;
+  const before = dataVolume.status ?? {};
+  const { phase, event } = phaseFrom(facts, before.phase ?? "");
+  const conditions = conditionsOf(before.conditions ?? [], { phase, claim, forced }, nowMs);
+  const generation = dataVolume.metadata.generation;
+  const status: DataVolumeStatus = {
+    ...before,
+    phase,
+    conditions,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(claim && !forced ? fromClaim(claim, phase, before, reading) : {}),
+  };
+  const events = [
+    ...changeOfPhase(facts, phase, event),
+    ...changesOfConditions(dataVolume, before.conditions ?? [], conditions),
+  ];
+  return { status, events };
+}
+
+function phaseFrom(facts: StatusFacts, before: DataVolumePhase): { phase: DataVolumePhase; event?: PhaseEvent } {
+  const { claim, forced, needsWork, waitsForConsumer } = facts;
+  if (forced)
+    return { phase: forced.phase, event: { type: "Warning", reason: forced.reason, message: forced.message } };
+  if (claim) return phaseOf({ phase: before, claim, needsWork, waitsForConsumer });
+  const isNew = before === "" || facts.dataVolume.metadata.annotations?.[annotations.prePopulated] !== undefined;
+  return { phase: isNew ? "Pending" : before };
+}
+
+function fromClaim(
+  claim: Claim,
+  phase: DataVolumePhase,
+  before: DataVolumeStatus,
+  reading: Reading | undefined,
+): DataVolumeStatus {
+  const restarts = Number(claim.metadata.annotations?.[annotations.podRestarts] ?? 0);
+  const transfer = transferOf({ claim, phase, before: before.transfer, reading });
+  const from: DataVolumeStatus = {
+    claimName: claim.metadata.name ?? "",
+    progress: progressOf({ claim, phase, before: before.progress, reading }),
+  };
+  if (Number.isInteger(restarts) && restarts > 0) from.restartCount = restarts;
+  return { ...from, transfer: transfer as NonNullable<typeof transfer> };
+}
+
+function changeOfPhase(
+  { dataVolume, forced }: StatusFacts,
+  phase: DataVolumePhase,
+  event: PhaseEvent | undefined,
+): Step[] {
+  const before = dataVolume.status?.phase ?? "";
+  // A claim that cannot be made leaves the phase: what changes then is Bound's text.
+  const bound = conditionOf(dataVolume.status?.conditions, "Bound");
+  const isNews = forced ? bound?.reason !== forced.reason || bound.message !== forced.message : before !== phase;
+  return event && isNews ? [tellOf(dataVolume, event.type, event.reason, event.message)] : [];
+}
+
+function changesOfConditions(
+  dataVolume: DataVolume,
+  before: readonly Condition[],
+  after: readonly Condition[],
+): Step[] {
+  const [bound, ready, running, stalled] = ["Bound", "Ready", "Running", "Stalled"].map((type) =>
+    conditionOf(after, type),
+  );
+  const changed = (condition: Condition | undefined): condition is Condition => {
+    const was = condition && conditionOf(before, condition.type);
+    return condition !== undefined && (!was || !saysTheSame(was, condition));
+  };
+  const events: Step[] = [];
+  if (changed(bound) && bound.reason) events.push(tellOf(dataVolume, "Normal", bound.reason, bound.message ?? ""));
+  const isStill = ready?.status === "False" && running?.status === "False" && bound?.status === "True";
+  if (isStill && changed(running) && running.message && running.message !== scratchText) {
+    events.push(tellOf(dataVolume, "Warning", running.reason ?? "", running.message));
+  }
+  if (changed(stalled) && stalled.status === "True" && stalled.reason !== bound?.reason) {
+    events.push(tellOf(dataVolume, "Warning", stalled.reason ?? "", stalled.message ?? ""));
+  }
+  return events;
+}
+
+/** Fields of ours that an older release's schema drops. */
+export const additions = ["transfer", "observedGeneration"] as const;
+export type Addition = (typeof additions)[number];
+
+/**
+ * The merge patch that writes `after`; undefined when nothing that the served schema keeps would change. A dropped field
+ * alone never causes a write: it would come back dropped, for ever.
+ */
+export function statusPatch(
+  before: DataVolumeStatus | undefined,
+  after: DataVolumeStatus,
+  dropped: ReadonlySet<Addition>,
+): object | undefined {
+  const kept = (status: DataVolumeStatus | undefined): object =>
+    Object.fromEntries(Object.entries(status ?? {}).filter(([field]) => !dropped.has(field as Addition)));
+  if (isSame(kept(before), kept(after))) return undefined;
+  return mergeDiff(before, after as Record<string, unknown>);
+}

@@ -1,0 +1,101 @@
+// status.transfer and status.progress: what the importer last said, rounded, and left alone while nothing moves.
+import { annotations } from "../../../api/annotations.ts";
+import type { Claim } from "../../../api/core.ts";
+import type { Transfer } from "../../../api/data-volume.ts";
+import type { DataVolumePhase } from "../../../api/phases.ts";
+import { FAULTS, type FaultCode } from "../../../lib/faults.ts";
+import { ourAnnotations } from "../../parts/our-annotations.ts";
+import type { Reading } from "../../parts/scrape.ts";
+
+export const faultCodeOf = (claim: Claim): FaultCode | undefined => {
+  const code = claim.metadata.annotations?.[ourAnnotations.importCode];
+  return code !== undefined && code in FAULTS ? (code as FaultCode) : undefined;
+};
+
+export interface TransferFacts {
+  claim: Claim;
+  phase: DataVolumePhase;
+  before: Transfer | undefined;
+  reading: Reading | undefined;
+}
+
+const mebibyte = 1024 * 1024;
+
+/** @returns undefined before the import has begun */
+export function transferOf({ claim, phase, before, reading }: TransferFacts): Transfer | undefined {
+  const said = claim.metadata.annotations ?? {};
+  if (said[annotations.importPodName] === undefined) return undefined;
+  const failures = Number(said[ourAnnotations.importAttempt] ?? 0) || 0;
+  const running = said[annotations.runningCondition] === "true";
+  const code = faultCodeOf(claim);
+  const moved =
+    phase === "Succeeded" ? finished(before, reading) : movement(before, running ? reading : undefined, running);
+  return {
+    ...moved,
+    // A finished import is not counted anew: its failures were cleared from the claim.
+    attempt: phase === "Succeeded" ? (before?.attempt ?? 1) : Math.max(1, running ? failures + 1 : failures),
+    ...(code ? { code, remedy: FAULTS[code].remedy } : {}),
+  };
+}
+
+type Movement = Omit<Transfer, "attempt" | "code" | "remedy">;
+
+const withoutFault = (before: Transfer | undefined): Movement => {
+  const { attempt: _attempt, code: _code, remedy: _remedy, ...moved } = before ?? {};
+  return moved;
+};
+
+function movement(before: Transfer | undefined, reading: Reading | undefined, running: boolean): Movement {
+  const last = withoutFault(before);
+  if (!reading) {
+    if (running) return last;
+    const { bytesPerSecond: _rate, etaSeconds: _eta, ...still } = last;
+    return still;
+  }
+  const next = rounded(reading);
+  const stands = next.bytesDone === last.bytesDone && next.bytesTotal === last.bytesTotal && next.stage === last.stage;
+  return stands ? last : next;
+}
+
+function finished(before: Transfer | undefined, reading: Reading | undefined): Movement {
+  const { bytesPerSecond: _rate, etaSeconds: _eta, ...last } = reading ? rounded(reading) : withoutFault(before);
+  return {
+    ...last,
+    ...(last.stageCount === undefined ? {} : { stageIndex: last.stageCount }),
+    ...(last.bytesTotal === undefined ? {} : { bytesDone: last.bytesTotal }),
+  };
+}
+
+/** Bytes in whole MiB unless at the end, rates in two digits: small enough steps, no noise. */
+function rounded({ stage, stageIndex, stageCount, bytesDone, bytesTotal, bytesPerSecond }: Reading): Movement {
+  const done =
+    bytesDone === undefined || bytesDone === bytesTotal ? bytesDone : Math.floor(bytesDone / mebibyte) * mebibyte;
+  const rate = bytesPerSecond === undefined ? undefined : Math.round(Number(bytesPerSecond.toPrecision(2)));
+  const left = bytesTotal === undefined || done === undefined ? undefined : bytesTotal - done;
+  const eta = rate && left !== undefined ? Math.ceil(left / rate) : undefined;
+  const rows = Object.entries({
+    stage,
+    stageIndex,
+    stageCount,
+    bytesDone: done,
+    bytesTotal,
+    bytesPerSecond: rate,
+    etaSeconds: eta,
+  });
+  return Object.fromEntries(rows.filter(([, value]) => value !== undefined)) as Movement;
+}
+
+/** "NN.NN%", "N/A" while unknown, "100.0%" at the end and never before. */
+export function progressOf({
+  claim,
+  phase,
+  before,
+  reading,
+}: Omit<TransferFacts, "before"> & { before: string | undefined }): string {
+  if (phase === "Succeeded") return "100.0%";
+  const started = claim.metadata.annotations?.[annotations.importPodName] !== undefined;
+  const last = started && before !== undefined && !before.startsWith("100") ? before : "N/A";
+  if (reading?.percent === undefined) return last;
+  const text = `${reading.percent.toFixed(2)}%`;
+  return text.startsWith("100") ? last : text;
+}

@@ -1,0 +1,99 @@
+// What the real server refuses in built-in kinds, as far as someone here would run into it.
+import { isDeepStrictEqual } from "node:util";
+import type { KubeObject } from "../../../api/meta.ts";
+import type { FieldError } from "../resource.ts";
+import { compileSchema } from "../schema/compile.ts";
+import { isRecord, type StructuralSchema } from "../schema/structural.ts";
+import { at, list, strings, text } from "./fields.ts";
+
+const required = (field: string, why = ""): FieldError => ({
+  field,
+  reason: "FieldValueRequired",
+  message: why ? `Required value: ${why}` : "Required value",
+});
+const wrong = (field: string, value: unknown, why: string): FieldError => ({
+  field,
+  reason: "FieldValueInvalid",
+  message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
+});
+
+export function checkPod(pod: KubeObject): FieldError[] {
+  const containers = list(pod, "spec", "containers");
+  if (containers.length === 0) return [required("spec.containers")];
+  const seen = new Set<string>();
+  return containers.flatMap((container, index) => {
+    const field = `spec.containers[${index}].name`;
+    const name = text(container, "name");
+    if (!name) return [required(field)];
+    if (seen.has(name))
+      return [{ field, reason: "FieldValueDuplicate", message: `Duplicate value: ${JSON.stringify(name)}` }];
+    seen.add(name);
+    return [];
+  });
+}
+
+export function checkClaim(claim: KubeObject, old?: KubeObject): FieldError[] {
+  if (old) return checkClaimUpdate(claim, old);
+  return [
+    ...(strings(claim, "spec", "accessModes").length > 0
+      ? []
+      : [required("spec.accessModes", "at least 1 access mode is required")]),
+    ...(text(claim, "spec", "resources", "requests", "storage") ? [] : [required("spec.resources[storage]")]),
+  ];
+}
+
+/** Fields that may still be set: what was asked for, and what binding fills in. */
+function checkClaimUpdate(claim: KubeObject, old: KubeObject): FieldError[] {
+  const fixed = (one: KubeObject): object => {
+    const spec = at(one, "spec");
+    const { resources: _resources, volumeAttributesClassName: _class, ...rest } = isRecord(spec) ? spec : {};
+    const free = ["volumeName", "storageClassName"].filter((name) => !text(old, "spec", name));
+    return Object.fromEntries(
+      Object.entries({ volumeMode: "Filesystem", ...rest }).filter(([name]) => !free.includes(name)),
+    );
+  };
+  if (isDeepStrictEqual(fixed(claim), fixed(old))) return [];
+  const message =
+    "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+  return [{ field: "spec", reason: "FieldValueForbidden", message }];
+}
+
+export function checkDefinition(crd: KubeObject): FieldError[] {
+  const group = text(crd, "spec", "group");
+  const plural = text(crd, "spec", "names", "plural");
+  const versions = list(crd, "spec", "versions");
+  const absent = ["group", "scope", "names.plural", "names.kind"].filter(
+    (path) => !text(crd, "spec", ...path.split(".")),
+  );
+  if (absent.length > 0) return absent.map((path) => required(`spec.${path}`));
+  const errors = [
+    ...(crd.metadata.name === `${plural}.${group}`
+      ? []
+      : [wrong("metadata.name", crd.metadata.name, 'must be spec.names.plural+"."+spec.group')]),
+    ...(versions.filter(({ storage }) => storage === true).length === 1
+      ? []
+      : [
+          wrong(
+            "spec.versions",
+            versions.map(({ name }) => name),
+            "must have exactly one version marked as storage version",
+          ),
+        ]),
+  ];
+  for (const [index, version] of versions.entries()) {
+    const field = `spec.versions[${index}].schema.openAPIV3Schema`;
+    const schema = at(version, "schema", "openAPIV3Schema");
+    if (!isRecord(schema)) errors.push(required(field, "schemas are required"));
+    else errors.push(...checkCompiles(field, schema));
+  }
+  return errors;
+}
+
+function checkCompiles(field: string, schema: StructuralSchema): FieldError[] {
+  try {
+    compileSchema(schema);
+    return [];
+  } catch (cause) {
+    return [wrong(field, "", cause instanceof Error ? cause.message : String(cause))];
+  }
+}

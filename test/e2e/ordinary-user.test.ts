@@ -1,0 +1,41 @@
+// `cdi up` as an ordinary user: no mounts, no loop devices; folders and plain files stand in (design.md section 5).
+import { chown, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { removeDir, startCdiUp, temporaryDir } from "../support/cdi-up.ts";
+import { startHttpServer } from "../support/http-server.ts";
+import { makeSparseImage } from "../support/sparse-image.ts";
+
+const mib = 1024 * 1024;
+const image = makeSparseImage(16 * mib, 50, 9);
+const isRoot = process.getuid?.() === 0;
+const nobody = 65534;
+const prefix = isRoot ? ["setpriv", "--reuid", String(nobody), "--regid", String(nobody), "--clear-groups", "--"] : [];
+
+test.each(["Filesystem", "Block"])("imports into a %s volume", async (mode) => {
+  const server = await startHttpServer({ files: { "/disk.img": image } });
+  const dir = await temporaryDir();
+  if (isRoot) await chown(dir, nobody, nobody);
+  const up = await startCdiUp({ dir, prefix, env: { HOME: dir } });
+  try {
+    const manifest = JSON.stringify({
+      apiVersion: "cdi.kubevirt.io/v1beta1",
+      kind: "DataVolume",
+      metadata: { name: "plain" },
+      spec: {
+        source: { http: { url: server.url("/disk.img") } },
+        pvc: { accessModes: ["ReadWriteOnce"], volumeMode: mode, resources: { requests: { storage: "64Mi" } } },
+      },
+    });
+    await up.kubectlWith(manifest, "apply", "-f", "-");
+    await up.kubectl("wait", "--for=condition=Ready", "dv/plain", "--timeout=40s");
+    const path = await up.kubectl("get", "pv", "-o", "jsonpath={.items[0].spec.local.path}");
+    const disk = await readFile((await stat(path)).isDirectory() ? join(path, "disk.img") : path);
+    expect(disk.subarray(0, image.length).equals(image)).toBe(true);
+    await up.kubectl("delete", "dv", "plain", "--timeout=20s");
+    await expect.poll(() => stat(path).catch(() => undefined), { timeout: 10_000 }).toBeUndefined();
+  } finally {
+    await up.stop();
+    await removeDir(dir);
+  }
+});

@@ -1,0 +1,131 @@
+// An embedded cluster in the test's own process, with quick restarts, and the questions tests ask of it.
+import { execFile } from "node:child_process";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { DataVolume } from "../../src/api/data-volume.ts";
+import { kinds } from "../../src/api/kinds.ts";
+import type { KindRef, KubeObject } from "../../src/api/meta.ts";
+import { startEmbedded, type Embedded, type EmbeddedOptions } from "../../src/embedded/index.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { silentLog } from "../../src/lib/log.ts";
+import { checkout, removeDir, temporaryDir } from "./cdi-up.ts";
+import type { AtEnd } from "./loop.ts";
+
+const run = promisify(execFile);
+
+/** Container restarts without the kubelet's long waits. */
+export const quickBackoff = { baseMs: 100, capMs: 400 };
+
+export async function startCluster(atEnd: AtEnd, options: Partial<EmbeddedOptions> = {}): Promise<Embedded & { dir: string }> {
+  const dir = options.dir ?? (await temporaryDir());
+  const embedded = await startEmbedded({
+    dir,
+    appDir: checkout,
+    maxRunning: 2,
+    backoff: quickBackoff,
+    clock: systemClock,
+    log: silentLog,
+    ...options,
+  });
+  atEnd(async () => {
+    await embedded.close();
+    await removeDir(dir);
+  });
+  return { ...embedded, dir };
+}
+
+export interface Wish {
+  name: string;
+  url?: string;
+  size: string;
+  mode?: "Filesystem" | "Block";
+  http?: Record<string, unknown>;
+  annotations?: Record<string, string>;
+  preallocation?: boolean;
+}
+
+/** A DataVolume in namespace default; without a URL it is blank. `size` is the claim's, nothing is added. */
+export const dataVolumeOf = ({ name, url, size, mode, http, annotations, preallocation }: Wish): KubeObject => ({
+  apiVersion: kinds.dataVolume.apiVersion,
+  kind: kinds.dataVolume.kind,
+  metadata: { name, namespace: "default", ...(annotations ? { annotations } : {}) },
+  spec: {
+    source: url === undefined ? { blank: {} } : { http: { url, ...http } },
+    ...(preallocation === undefined ? {} : { preallocation }),
+    pvc: { accessModes: ["ReadWriteOnce"], volumeMode: mode ?? "Filesystem", resources: { requests: { storage: size } } },
+  },
+});
+
+/** Every state of one object in order, from now until `until` says so. Ends with an error after `limitMs`. */
+export async function history<T extends KubeObject>(
+  cluster: Embedded,
+  kind: KindRef,
+  name: string,
+  until: (object: T) => boolean,
+  limitMs = 60_000,
+): Promise<T[]> {
+  const states: T[] = [];
+  const signal = AbortSignal.timeout(limitMs);
+  const options = { namespace: "default", fieldSelector: `metadata.name=${name}` };
+  try {
+    for (;;) {
+      const { items, resourceVersion } = await cluster.client.list(kind, options);
+      for (const item of items) states.push(item as T);
+      if (items.some((item) => until(item as T))) return states;
+      for await (const event of cluster.client.watch(kind, { ...options, resourceVersion, signal })) {
+        if (event.type === "BOOKMARK") continue;
+        states.push(event.object as T);
+        if (event.type !== "DELETED" && until(event.object as T)) return states;
+      }
+      signal.throwIfAborted();
+    }
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    throw new Error(`${name} did not get there in ${limitMs} ms; last seen: ${JSON.stringify(states.at(-1), undefined, 1)}`, { cause });
+  }
+}
+
+export const phaseIs =
+  (...phases: string[]) =>
+  (object: DataVolume): boolean =>
+    phases.includes(object.status?.phase ?? "");
+
+export const isReady = (object: DataVolume): boolean =>
+  (object.status?.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True");
+
+export const conditionOf = (object: DataVolume, type: string) => (object.status?.conditions ?? []).find((one) => one.type === type);
+
+export async function eventsAbout(cluster: Embedded, name: string, kind?: string): Promise<{ type: string; reason: string; message: string }[]> {
+  const { items } = await cluster.client.list(kinds.event, { namespace: "default" });
+  return items
+    .map((item) => item as KubeObject & { involvedObject: { name: string; kind: string }; type: string; reason: string; message: string })
+    .filter(({ involvedObject }) => involvedObject.name === name && (kind === undefined || involvedObject.kind === kind))
+    .map(({ type, reason, message }) => ({ type, reason, message }));
+}
+
+/** The disk in a claim's volume, read from its backing file: a device's bytes, or disk.img out of the file system. */
+export async function diskOf(cluster: Embedded, claimName: string): Promise<Buffer | undefined> {
+  const claim = await cluster.client.get({ kind: kinds.claim, namespace: "default", name: claimName });
+  const { volumeName, volumeMode } = (claim?.spec ?? {}) as { volumeName?: string; volumeMode?: string };
+  const volume = volumeName ? await cluster.client.get({ kind: kinds.volume, name: volumeName }) : undefined;
+  const path = (volume?.spec as { local?: { path?: string } } | undefined)?.local?.path;
+  if (path === undefined) throw new Error(`claim ${claimName} has no volume`);
+  if ((await stat(path)).isDirectory()) return await readIfAny(join(path, "disk.img"));
+  if (volumeMode === "Block") return await readFile(path);
+  // debugfs reads a file system that is not mounted; it prints nothing for a file that is not there.
+  const { stdout } = await run("debugfs", ["-R", "cat /disk.img", path], { encoding: "buffer", maxBuffer: 2 ** 31 - 1 });
+  return stdout.length > 0 ? stdout : undefined;
+}
+
+const readIfAny = (path: string): Promise<Buffer | undefined> =>
+  readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw cause;
+  });
+
+/** First bytes equal the image, all others zero. */
+export function holdsImage(disk: Buffer, image: Buffer): boolean {
+  const rest = disk.subarray(image.length);
+  return disk.subarray(0, image.length).equals(image) && rest.equals(Buffer.alloc(rest.length));
+}
