@@ -10,7 +10,7 @@ import { watchProgress } from "./import/progress.ts";
 import type { ControllerOptions } from "./options.ts";
 import { controllerOf, startWorld } from "./world.ts";
 
-export type { ControllerOptions } from "./options.ts";
+export { installerLabelsOf, type ControllerOptions } from "./options.ts";
 
 export interface ControllersSettings {
   client: KubeClient;

@@ -1,4 +1,5 @@
 // What the controllers are told at start, and what never changes afterwards.
+import { labels } from "../api/labels.ts";
 
 export interface ControllerOptions {
   /** Where the control plane lives: proxy CA config maps are read there. */
@@ -11,3 +12,12 @@ export interface ControllerOptions {
   /** part-of and version labels of the CDI object, put on everything that is made. */
   installerLabels?: Readonly<Record<string, string>>;
 }
+
+/** The labels an installer's settings stand for; an empty or absent one is left out. */
+export const installerLabelsOf = (given: {
+  partOf?: string | undefined;
+  version?: string | undefined;
+}): Record<string, string> => ({
+  ...(given.partOf ? { [labels.partOf]: given.partOf } : {}),
+  ...(given.version ? { [labels.version]: given.version } : {}),
+});

@@ -1,6 +1,6 @@
 // The controllers' view of the cluster: one cache a kind, with the indexes that make every question cheap.
-import { labels } from "../api/labels.ts";
-import { components } from "../api/labels.ts";
+import { components, labels } from "../api/labels.ts";
+import type { DataVolume } from "../api/data-volume.ts";
 import type { Pod } from "../api/core.ts";
 import { kinds } from "../api/kinds.ts";
 import type { KubeObject } from "../api/meta.ts";
@@ -20,8 +20,8 @@ export interface World {
   readonly cdiConfigs: Cache;
 }
 
-/** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. */
-export const indexNames = { owner: "owner", claim: "claim" } as const;
+/** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. `phase`: of a DataVolume. */
+export const indexNames = { owner: "owner", claim: "claim", phase: "phase" } as const;
 
 export const controllerOf = (object: KubeObject) => object.metadata.ownerReferences?.find((one) => one.controller);
 
@@ -29,6 +29,8 @@ const byOwner: IndexOf = (object) => {
   const owner = controllerOf(object);
   return owner ? [owner.uid] : [];
 };
+
+const byPhase: IndexOf = (object) => [(object as DataVolume).status?.phase ?? ""];
 
 /** Claims a pod mounts, as "namespace/name". */
 export const claimsOf: IndexOf = (object) =>
@@ -71,7 +73,7 @@ export async function startWorld(options: {
     more: { indexes?: Record<string, IndexOf>; trim?: (object: KubeObject) => KubeObject } = {},
   ) => startCache({ client, kind, clock, log, ...more }, signal);
   const caches = {
-    dataVolumes: start(kinds.dataVolume),
+    dataVolumes: start(kinds.dataVolume, { indexes: { [indexNames.phase]: byPhase } }),
     claims: start(kinds.claim, { indexes: { [indexNames.owner]: byOwner } }),
     pods: start(kinds.pod, { indexes: { [indexNames.owner]: byOwner, [indexNames.claim]: claimsOf }, trim: trimPod }),
     volumes: start(kinds.volume),

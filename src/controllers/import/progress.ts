@@ -24,7 +24,7 @@ export interface ProgressOptions {
   clock: Clock;
   log: Log;
   /** Called when a pod's reading has changed. */
-  onReading(pod: Pod): void;
+  onReading: (pod: Pod) => void;
   /** For tests; asks the pod over HTTPS by default. */
   fetch?: typeof fetchMetrics;
 }

@@ -29,7 +29,9 @@ export interface TestNode {
   close(): Promise<void>;
 }
 
-export async function startTestNode(options: Partial<PodsOptions> & { road?: Road; dir?: string } = {}): Promise<TestNode> {
+export async function startTestNode(
+  options: Partial<PodsOptions> & { road?: Road; dir?: string } = {},
+): Promise<TestNode> {
   const dir = options.dir ?? (await realpath(await mkdtemp(join(tmpdir(), "cdi-node-"))));
   const server = await startTestServer();
   const { client } = server;
@@ -117,7 +119,12 @@ export function aClaim(name: string, storage: string, volumeMode: "Filesystem" |
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
     metadata: { name, namespace: "default" },
-    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage } }, storageClassName: "local", volumeMode },
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      resources: { requests: { storage } },
+      storageClassName: "local",
+      volumeMode,
+    },
   };
 }
 
@@ -135,7 +142,11 @@ export async function until<T extends KubeObject>(
   let last = list.items.find(({ metadata }) => metadata.name === name) as T | undefined;
   if (met(last)) return last as T;
   try {
-    for await (const { type, object } of client.watch(kind, { ...namespace, resourceVersion: list.resourceVersion, signal })) {
+    for await (const { type, object } of client.watch(kind, {
+      ...namespace,
+      resourceVersion: list.resourceVersion,
+      signal,
+    })) {
       if (object.metadata.name !== name || type === "BOOKMARK") continue;
       const now = type === "DELETED" ? undefined : (object as T);
       if (met(now)) return (now ?? object) as T;
@@ -144,7 +155,9 @@ export async function until<T extends KubeObject>(
   } catch (cause) {
     if (!signal.aborted) throw cause;
   }
-  throw new Error(`${kind.kind} ${name} never got there: ${JSON.stringify({ status: last?.["status"], metadata: last?.metadata })}`);
+  throw new Error(
+    `${kind.kind} ${name} never got there: ${JSON.stringify({ status: last?.["status"], metadata: last?.metadata })}`,
+  );
 }
 
 export const phase = (wanted: string) => (object: KubeObject | undefined) =>

@@ -3,7 +3,21 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kinds } from "../../../src/api/kinds.ts";
-import { aPod, createPod, filesUnder, firstStatus, gone, isRoot, logOf, phase, running, startTestNode, tracesOf, untilPod, type TestNode } from "./node.ts";
+import {
+  aPod,
+  createPod,
+  filesUnder,
+  firstStatus,
+  gone,
+  isRoot,
+  logOf,
+  phase,
+  running,
+  startTestNode,
+  tracesOf,
+  untilPod,
+  type TestNode,
+} from "./node.ts";
 
 const roads = isRoot ? (["device", "folder"] as const) : (["folder"] as const);
 
@@ -48,7 +62,11 @@ describe.each(roads)("on the %s road", (road) => {
 
   test("a failing container restarts at once, then backs off, with the kubelet's words", async () => {
     const created = await createPod(node, aPod("crash", `echo "try" ; printf broken > ${terminationLog}; exit 77`));
-    const waiting = await untilPod(node, "crash", (pod) => firstStatus(pod)?.state.waiting?.reason === "CrashLoopBackOff");
+    const waiting = await untilPod(
+      node,
+      "crash",
+      (pod) => firstStatus(pod)?.state.waiting?.reason === "CrashLoopBackOff",
+    );
     const status = firstStatus(waiting);
     expect(status?.restartCount).toBe(1);
     expect(status?.lastState.terminated).toMatchObject({ exitCode: 77, reason: "Error", message: "broken" });
@@ -76,7 +94,9 @@ describe.each(roads)("on the %s road", (road) => {
     await untilPod(node, "long", running);
     await node.client.delete({ kind: kinds.pod, namespace: "default", name: "long" });
     await untilPod(node, "long", gone);
-    expect((await filesUnder(join(node.dir, "pods"))).filter((file) => file.includes(created.metadata.uid ?? "?"))).toEqual([]);
+    expect(
+      (await filesUnder(join(node.dir, "pods"))).filter((file) => file.includes(created.metadata.uid ?? "?")),
+    ).toEqual([]);
     expect((await tracesOf(node.dir)).filter((trace) => trace.includes(created.metadata.uid ?? "?"))).toEqual([]);
   });
 
@@ -96,10 +116,17 @@ describe.each(roads)("on the %s road", (road) => {
     }
     pod.spec.securityContext = { fsGroup: 107 };
     await createPod(node, pod);
-    const waiting = await untilPod(node, "wants", (seen) => firstStatus(seen)?.state.waiting?.reason === "CreateContainerConfigError");
+    const waiting = await untilPod(
+      node,
+      "wants",
+      (seen) => firstStatus(seen)?.state.waiting?.reason === "CreateContainerConfigError",
+    );
     expect(firstStatus(waiting)?.state.waiting?.message).toBe('secret "late" not found');
     const data = { word: Buffer.from("hidden").toString("base64") };
-    await node.client.create({ apiVersion: "v1", kind: "Secret", metadata: { name: "late", namespace: "default" }, data }, kinds.secret);
+    await node.client.create(
+      { apiVersion: "v1", kind: "Secret", metadata: { name: "late", namespace: "default" }, data },
+      kinds.secret,
+    );
     const ended = await untilPod(node, "wants", phase("Succeeded"));
     const log = await logOf(node, "wants");
     expect(log).toContain(`hidden wants ${ended.status?.podIP}\nhidden`);
@@ -152,7 +179,8 @@ describe.each(roads)("on the %s road", (road) => {
   });
 
   test.skipIf(road !== "device")("a pod sees only its own world, as its own user, without capabilities", async () => {
-    const script = "id -u; id -G; ls /; grep CapBnd /proc/self/status; echo $$$$; touch /usr/x || true; ls /tmp; cat /proc/1/cmdline | tr '\\0' ' '";
+    const script =
+      "id -u; id -G; ls /; grep CapBnd /proc/self/status; echo $$$$; touch /usr/x || true; ls /tmp; cat /proc/1/cmdline | tr '\\0' ' '";
     await createPod(node, aPod("inside", script, { securityContext: { fsGroup: 107, supplementalGroups: [5] } }));
     await untilPod(node, "inside", phase("Succeeded"));
     const log = await logOf(node, "inside");

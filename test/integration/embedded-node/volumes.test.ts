@@ -74,7 +74,10 @@ describe.each(roads)("on the %s road", (road) => {
   test("a file written by one pod is read by the next, and a claim in use is kept", async () => {
     const claim = await node.client.create(aClaim("files", "64Mi", "Filesystem"), kinds.claim);
     const root = road === "device" ? "" : "$CDI_ROOT";
-    await createPod(node, aPod("writer", `echo kept > ${root}/data/file; stat -c %g:%A ${root}/data/.`, withFiles("files")));
+    await createPod(
+      node,
+      aPod("writer", `echo kept > ${root}/data/file; stat -c %g:%A ${root}/data/.`, withFiles("files")),
+    );
     await untilPod(node, "writer", phase("Succeeded"));
     if (road === "device") expect(await logOf(node, "writer")).toBe("107:drwxrwsr-x\n");
     if (road === "device") expect(await loopsOf((file) => file.startsWith(node.dir))).toEqual([]);
@@ -135,7 +138,10 @@ describe.each(roads)("on the %s road", (road) => {
       storageClassName: "manual",
       local: { path },
     };
-    await node.client.create({ apiVersion: "v1", kind: "PersistentVolume", metadata: { name: "own" }, spec }, kinds.volume);
+    await node.client.create(
+      { apiVersion: "v1", kind: "PersistentVolume", metadata: { name: "own" }, spec },
+      kinds.volume,
+    );
     const claim = aClaim("static", "1Gi", "Filesystem");
     Object.assign(claim["spec"] as object, { storageClassName: "manual" });
     await node.client.create(claim, kinds.claim);
@@ -179,7 +185,8 @@ describe.each(roads)("on the %s road", (road) => {
 
   test.skipIf(road !== "folder")("no file grows past the claim, and the program is told the size", async () => {
     await node.client.create(aClaim("bounded", "1Mi", "Filesystem"), kinds.claim);
-    const script = 'echo "$CDI_VOLUME_BYTES"; dd if=/dev/zero of=$CDI_ROOT/data/big bs=512K count=4 2>/dev/null; exit 0';
+    const script =
+      'echo "$CDI_VOLUME_BYTES"; dd if=/dev/zero of=$CDI_ROOT/data/big bs=512K count=4 2>/dev/null; exit 0';
     await createPod(node, aPod("bounded", script, { ...withFiles("bounded"), restartPolicy: "Never" }));
     await untilPod(node, "bounded", phase("Succeeded"));
     expect(await logOf(node, "bounded")).toContain(`${1 << 20}\n`);

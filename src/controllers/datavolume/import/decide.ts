@@ -148,7 +148,11 @@ const laterWords = [annotations.importRetry, annotations.importRetryForever] as 
 /** What a user may say on the DataVolume after its claim was made. */
 function handedOn({ dataVolume }: DataVolumeFacts, claim: Claim): Step[] {
   const rows = laterWords.map((key) => [key, dataVolume.metadata.annotations?.[key]] as const);
-  return patchMetadata(kinds.claim, claim, { annotations: Object.fromEntries(rows) });
+  // Held back until the claim is filled by us: on it the word means "needs no filling".
+  const filled =
+    dataVolume.status?.phase === "Succeeded" ? dataVolume.metadata.annotations?.[annotations.populatedFor] : undefined;
+  const wanted = { ...Object.fromEntries(rows), [annotations.populatedFor]: filled };
+  return patchMetadata(kinds.claim, claim, { annotations: wanted });
 }
 
 function statusSteps(

@@ -5,7 +5,7 @@ import type { Controller } from "../../../kube/index.ts";
 import type { Log } from "../../../lib/log.ts";
 import type { ProgressWatch } from "../../import/progress.ts";
 import type { ControllerOptions } from "../../options.ts";
-import { controllerOf, type World } from "../../world.ts";
+import { controllerOf, indexNames, type World } from "../../world.ts";
 import { decideClaimRefused, decideDataVolume, type DecideOptions } from "./decide.ts";
 import { observeDataVolume } from "./observe.ts";
 import { isHandled } from "./source.ts";
@@ -61,9 +61,7 @@ function dataVolumesOf(claim: KubeObject): Key[] {
 }
 
 const unrendered = (world: World): Key[] =>
-  (world.dataVolumes.list() as DataVolume[])
-    .filter((one) => (one.status?.phase ?? "") === "" && isHandled(one))
-    .map((one) => keyOf(one));
+  (world.dataVolumes.byIndex(indexNames.phase, "") as DataVolume[]).filter(isHandled).map((one) => keyOf(one));
 
 function leaveAlone(key: Key, { spec }: DataVolume, told: Set<string>, log: Log): void {
   if (told.has(keyId(key))) return;

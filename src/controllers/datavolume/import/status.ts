@@ -34,12 +34,16 @@ export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus
   const { phase, event } = phaseFrom(facts, before.phase ?? "");
   const conditions = conditionsOf(before.conditions ?? [], { phase, claim, forced }, nowMs);
   const generation = dataVolume.metadata.generation;
+  const { restartCount, transfer, ...kept } = before;
+  const isRenewed = claim !== undefined && !forced;
   const status: DataVolumeStatus = {
-    ...before,
+    ...kept,
+    ...(isRenewed || restartCount === undefined ? {} : { restartCount }),
+    ...(isRenewed || transfer === undefined ? {} : { transfer }),
     phase,
     conditions,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    ...(claim && !forced ? fromClaim(claim, phase, before, reading) : {}),
+    ...(isRenewed ? fromClaim(claim, phase, before, reading) : {}),
   };
   const events = [
     ...changeOfPhase(facts, phase, event),
@@ -70,7 +74,7 @@ function fromClaim(
     progress: progressOf({ claim, phase, before: before.progress, reading }),
   };
   if (Number.isInteger(restarts) && restarts > 0) from.restartCount = restarts;
-  return { ...from, transfer: transfer as NonNullable<typeof transfer> };
+  return transfer ? { ...from, transfer } : from;
 }
 
 function changeOfPhase(
