@@ -41,14 +41,19 @@ function extensionOf(path: string): string | undefined {
   return extensions.find((one) => name.endsWith(one));
 }
 
+const archives: readonly { text: string; magics: readonly Buffer[] }[] = [
+  { text: "a zip archive", magics: ["504b0304", "504b0506", "504b0708"].map((hex) => Buffer.from(hex, "hex")) },
+  { text: "a 7z archive", magics: [Buffer.from("377abcaf271c", "hex")] },
+];
+
 function foreign(head: Uint8Array): string | undefined {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
-  if (/^PK(\x03\x04|\x05\x06|\x07\x08)/.test(bytes.toString("latin1", 0, 4))) return "a zip archive";
-  if (bytes.subarray(0, 6).equals(Buffer.from([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]))) return "a 7z archive";
+  const archive = archives.find(({ magics }) => magics.some((magic) => magic.equals(bytes.subarray(0, magic.length))));
+  if (archive) return archive.text;
   const text = textOf(bytes.subarray(0, 1024));
   if (text === undefined) return undefined;
   if (/^<(!doctype\s+html|html|head|body|script|title|!--)/i.test(text)) return "an HTML page";
-  if (/^<\?xml|^<[a-z][\w:-]*[\s>/]/i.test(text)) return "an XML document";
+  if (/^<\?xml|^<!doctype\s|^<[a-z][\w:-]*[\s>/]/i.test(text)) return "an XML document";
   if (/^\{\s*("|\})/.test(text) || /^\[\s*(\{|\[|"|\]|-?\d|true|false|null)/.test(text)) return "a JSON document";
   if (/^# Disk DescriptorFile/i.test(text)) return "a bare VMDK descriptor, without the disk it describes";
   return undefined;

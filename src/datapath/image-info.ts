@@ -1,5 +1,6 @@
 // What a source is, from its head alone: for `cdi inspect`, and for sizing a claim before it is made.
 import { silentLog } from "../lib/log.ts";
+import { destroyWhole } from "./destroy-whole.ts";
 import { refuseNonDisk } from "./disk-rule.ts";
 import { peel } from "./peel.ts";
 import { headerBytes, readHeader } from "./qcow2/header.ts";
@@ -27,7 +28,7 @@ export interface ImageInfo extends SourceFacts {
 export async function readImageInfo(source: Source, signal: AbortSignal): Promise<ImageInfo> {
   const facts = await source.facts(signal);
   const { head, body, layers } = await peel(await source.open(0, signal), signal, silentLog);
-  body.destroy();
+  await destroyWhole(body);
   refuseNonDisk(head, source.path);
   const disk = sniffDisk(head);
   const common = { ...facts, format: disk ?? sniffRaw(head), layers };

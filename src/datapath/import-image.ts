@@ -1,20 +1,20 @@
 // One import from its first byte to the commit: asks the source, finds out what the bytes are, sends them down a road,
 // makes sure that all of them came, and only then commits. Every failure discards.
 import { pipeline, Transform, type Readable } from "node:stream";
-import { finished } from "node:stream/promises";
 import type { Hash } from "node:crypto";
 import { Fault } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
+import { destroyWhole } from "./destroy-whole.ts";
 import { digestOf } from "./digest.ts";
 import { needsVhdFooter, refuseNonDisk } from "./disk-rule.ts";
-import { peel } from "./peel.ts";
+import { peel, type Peeled } from "./peel.ts";
 import { enterStage } from "./progress.ts";
 import { chooseRoad } from "./roads/choose.ts";
 import type { ScratchPlace } from "./roads/road.ts";
 import { tooSmall } from "./sinks/index.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
-import type { Progress, Road, Sink, Source } from "./types.ts";
+import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
 import { footerCheck } from "./vhd-footer.ts";
 
 export interface ImportJob {
@@ -73,54 +73,62 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
 }
 
 async function pourInto(job: ImportJob): Promise<ImportOutcome> {
-  const { source, sink, progress, log, signal } = job;
-  const begun = performance.now();
+  const { source, progress, signal } = job;
   const checksum = job.checksum ? parseChecksum(job.checksum) : undefined;
   enterStage(progress, "connecting", 0, 1);
-  const { sizeBytes, validator } = await source.facts(signal);
-  const raw = await source.open(0, signal);
+  const facts = await source.facts(signal);
   const hash = checksum ? hashFor(checksum) : undefined;
-  const tapped = tap(raw, progress, hash);
-  const peeled = await peel(tapped, signal, log);
-  const disk = job.format === "raw" ? undefined : sniffDisk(peeled.head);
-  if (job.format !== "raw") refuseNonDisk(peeled.head, source.path);
+  const peeled = await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, job.log);
+  try {
+    return await pourPeeled(job, facts, peeled, () => {
+      if (checksum && hash) verifyChecksum(checksum, hash);
+    });
+  } finally {
+    // However it ends: the tools that decode have ended too when the outcome is told.
+    await destroyWhole(peeled.body);
+  }
+}
+
+async function pourPeeled(
+  job: ImportJob,
+  { sizeBytes, validator }: SourceFacts,
+  peeled: Peeled,
+  verify: () => void,
+): Promise<ImportOutcome> {
+  const { source, sink, progress, log, signal } = job;
+  const begun = performance.now();
+  const isAsIs = job.format === "raw";
+  const disk = isAsIs ? undefined : sniffDisk(peeled.head);
+  if (!isAsIs) refuseNonDisk(peeled.head, source.path);
   const format = disk ?? sniffRaw(peeled.head);
   const isPlain = peeled.layers.length === 0;
-  if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes)
+  if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes) {
     throw tooSmall(sizeBytes, sink.availableBytes);
+  }
   const { road, go } = chooseRoad(disk);
   log.info("Importing", { source: source.name, road, format, layers: peeled.layers, sizeBytes, validator });
-  const footer =
-    job.format !== "raw" && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
+  const footer = !isAsIs && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
   const body = footer?.body ?? peeled.body;
-  const sourceIsWhole = async (): Promise<void> => {
-    await readToEnd(body);
-    await readToEnd(tapped);
-    if (sizeBytes !== undefined && progress.bytesRead !== sizeBytes) {
-      throw new Fault("SourceCut", `${source.name} ended at byte ${progress.bytesRead} of ${sizeBytes}`);
-    }
-    if (checksum && hash) verifyChecksum(checksum, hash);
-    footer?.refuseUnlessFooter();
-  };
-  const localPath = isPlain ? source.localPath : undefined;
   const end = await go({
     peeled: { ...peeled, body },
     disk,
     sink,
     sourceBytes: sizeBytes,
-    localPath,
+    localPath: isPlain ? source.localPath : undefined,
     scratch: job.scratch,
     preallocate: job.preallocate,
     progress,
     log,
     signal,
-    hasChecksum: checksum !== undefined,
-    sourceIsWhole,
+    hasChecksum: job.checksum !== undefined,
+    async sourceIsWhole() {
+      // Every layer reads its input to the end before it ends itself.
+      if (!body.readableEnded) await readToEnd(body);
+      verify();
+      footer?.refuseUnlessFooter();
+    },
   });
-  if (end.kind === "scratchNeeded") {
-    peeled.body.destroy();
-    return { kind: "scratchNeeded", road, format };
-  }
+  if (end.kind === "scratchNeeded") return { kind: "scratchNeeded", road, format };
   signal.throwIfAborted();
   const { virtualSizeBytes } = end;
   enterStage(progress, "finishing", progress.stageIndex, progress.stageCount, virtualSizeBytes);
@@ -142,8 +150,11 @@ async function pourInto(job: ImportJob): Promise<ImportOutcome> {
   };
 }
 
-/** Counts and hashes the bytes as they come from the source. */
-function tap(input: Readable, progress: Progress, hash: Hash | undefined): Readable {
+/**
+ * Counts and hashes the bytes as they come from the source. An early end is an error right here, so that no decoder takes a
+ * cut connection for a damaged file.
+ */
+function tap(input: Readable, { source, progress }: ImportJob, sizeBytes: number | undefined, hash?: Hash): Readable {
   const counter = new Transform({
     highWaterMark: 1024 * 1024,
     transform(chunk: Buffer, _encoding, done) {
@@ -151,14 +162,22 @@ function tap(input: Readable, progress: Progress, hash: Hash | undefined): Reada
       hash?.update(chunk);
       done(null, chunk);
     },
+    flush(done) {
+      done(lengthFault(source.name, progress.bytesRead, sizeBytes));
+    },
   });
+  // Its callback only marks an error as seen; the reader of `counter` is told.
   pipeline(input, counter, () => undefined);
   return counter;
 }
 
-/** A decoder may stop before the last byte (padding after the last member): the checksum covers that too. */
+function lengthFault(name: string, gotBytes: number, sizeBytes: number | undefined): Fault | null {
+  if (sizeBytes === undefined || gotBytes === sizeBytes) return null;
+  const where = `${name} ended at byte ${gotBytes} of ${sizeBytes}`;
+  return new Fault(gotBytes < sizeBytes ? "SourceCut" : "SourceSizeUnknown", where);
+}
+
 async function readToEnd(stream: Readable): Promise<void> {
-  if (stream.readableEnded || stream.destroyed) return;
-  stream.resume();
-  await finished(stream, { writable: false });
+  const iterator = stream[Symbol.asyncIterator]();
+  while (!(await iterator.next()).done);
 }

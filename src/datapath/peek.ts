@@ -1,6 +1,7 @@
 // Reads the head of a stream and gives the stream back whole.
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { destroyWhole } from "./destroy-whole.ts";
+import { pulledStream } from "./pulled.ts";
 
 export interface Peeked {
   /** Up to the bytes asked for; fewer only when the stream is shorter. */
@@ -26,39 +27,10 @@ export async function peek(input: Readable, headBytes: number): Promise<Peeked> 
     throw cause;
   }
   const head = Buffer.concat(chunks);
-  return { head: head.subarray(0, headBytes), rest: new Rest(head, iterator, input) };
+  return { head: head.subarray(0, headBytes), rest: pulledStream(headThenRest(head, iterator), { behind: input }) };
 }
 
-/**
- * Not Readable.from: that one lets go of its input only after it was read from, and waits for the input's next bytes first.
- * It asks for the next bytes only when it holds none, so that an error never overtakes them.
- */
-class Rest extends Readable {
-  #head: Buffer;
-  readonly #iterator: AsyncIterator<Buffer, undefined>;
-  readonly #input: Readable;
-
-  constructor(head: Buffer, iterator: AsyncIterator<Buffer, undefined>, input: Readable) {
-    super({ highWaterMark: 1 });
-    this.#head = head;
-    this.#iterator = iterator;
-    this.#input = input;
-  }
-
-  override _read(): void {
-    const head = this.#head;
-    if (head.length > 0) {
-      this.#head = head.subarray(head.length);
-      this.push(head);
-      return;
-    }
-    this.#iterator.next().then(
-      ({ value }) => this.push(value ?? null),
-      (cause: unknown) => this.destroy(cause as Error),
-    );
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    void destroyWhole(this.#input).then(() => done(error));
-  }
+async function* headThenRest(head: Buffer, rest: AsyncIterator<Buffer, undefined>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }

@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import { Fault } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
+import { destroyWhole } from "./destroy-whole.ts";
 import { decoders } from "./decoders/index.ts";
 import { smallestDiskBytes, tooShort } from "./disk-rule.ts";
 import { peek } from "./peek.ts";
@@ -19,23 +20,30 @@ export interface Peeled {
   layers: Compression[];
 }
 
-/** @throws Fault ImageTooShort, ImageCorrupt, ImageRefused, and the source's own */
+/**
+ * @throws Fault ImageTooShort, ImageCorrupt, ImageRefused, and the source's own; the input is closed then, and so are the
+ * tools that decoded it
+ */
 export async function peel(input: Readable, signal: AbortSignal, log: Log): Promise<Peeled> {
   const layers: Compression[] = [];
   let stream = input;
-  for (;;) {
-    const { head, rest } = await peek(stream, sniffBytes);
-    if (head.length < smallestDiskBytes) {
-      rest.destroy();
-      throw tooShort(layers.length === 0 ? "the source" : `the source under ${layers.join(" and ")}`, head.length);
+  try {
+    for (;;) {
+      const { head, rest } = await peek(stream, sniffBytes);
+      stream = rest;
+      if (head.length < smallestDiskBytes) {
+        throw tooShort(layers.length === 0 ? "the source" : `the source under ${layers.join(" and ")}`, head.length);
+      }
+      const layer = sniffCompression(head);
+      if (!layer) return { head, body: rest, layers };
+      if (layers.length === deepest) {
+        throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);
+      }
+      stream = await decoders[layer](rest, signal, log);
+      layers.push(layer);
     }
-    const layer = sniffCompression(head);
-    if (!layer) return { head, body: rest, layers };
-    if (layers.length === deepest) {
-      rest.destroy();
-      throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);
-    }
-    layers.push(layer);
-    stream = await decoders[layer](rest, signal, log);
+  } catch (cause) {
+    await destroyWhole(stream);
+    throw cause;
   }
 }

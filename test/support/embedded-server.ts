@@ -19,7 +19,15 @@ export async function startTestServer(
   const { storeDir, ...rest } = options;
   const dir = rest.dir ?? (await mkdtemp(join(tmpdir(), "cdi-server-")));
   const store = rest.store ?? (await openStore(storeDir === undefined ? {} : { dir: storeDir }));
-  const server = await startServer({ clock: systemClock, log: silentLog, ...rest, store, dir });
+  const leave = async (): Promise<void> => {
+    if (!rest.store) await store.close();
+    if (rest.dir === undefined) await rm(dir, { recursive: true });
+  };
+  const complete = { clock: systemClock, log: silentLog, ...rest, store, dir };
+  const server = await startServer(complete).catch(async (cause: unknown) => {
+    await leave();
+    throw cause;
+  });
   const kubeconfigFile = join(dir, "kubeconfig");
   await writeFile(kubeconfigFile, server.kubeconfig(), { mode: 0o600 });
   return {
@@ -28,8 +36,7 @@ export async function startTestServer(
     kubeconfigFile,
     async close() {
       await server.close();
-      if (!rest.store) await store.close();
-      if (rest.dir === undefined) await rm(dir, { recursive: true });
+      await leave();
     },
   };
 }

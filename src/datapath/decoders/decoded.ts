@@ -1,11 +1,10 @@
-// What every decoder shares: it is fed its input to the very end, and its errors are Faults that blame the right side.
+// What decoders share that are fed on one side and read on the other: they are fed to the very end, and their errors are
+// Faults that blame the right side.
 import { Readable, type Writable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
-import { destroyWhole } from "../destroy-whole.ts";
+import { pulledStream } from "../pulled.ts";
 
 export interface Decoder {
-  /** Named in messages. */
-  readonly name: string;
   /** Takes the encoded bytes. */
   readonly writable: Writable;
   /** Gives the decoded ones. May be the same stream. */
@@ -17,89 +16,54 @@ export interface Decoder {
 }
 
 /** The decoded bytes. An error of the input stays the input's own. Its close comes after the decoder's and the input's. */
-export const decodedStream = (input: Readable, decoder: Decoder): Readable => new Decoded(input, decoder);
+export const decodedStream = (input: Readable, decoder: Decoder): Readable =>
+  pulledStream(decodedBytes(input, decoder), { behind: input, release: () => decoder.release() });
 
 export const corrupt = (name: string, complaint: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress ${name}: ${complaint}`, { cause });
 
-/** Asks for the next bytes only when it holds none, so that an error never overtakes them. */
-class Decoded extends Readable {
-  readonly #input: Readable;
-  readonly #decoder: Decoder;
-  readonly #feeding: Promise<unknown>;
-  readonly #iterator: AsyncIterator<Buffer, undefined>;
-
-  constructor(input: Readable, decoder: Decoder) {
-    super({ highWaterMark: 1 });
-    this.#input = input;
-    this.#decoder = decoder;
-    this.#iterator = decoder.readable[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-    this.#feeding = feed(input, decoder.writable);
+async function* decodedBytes(input: Readable, decoder: Decoder): AsyncGenerator<Buffer> {
+  const feeding = feed(input, decoder.writable);
+  let failure: unknown;
+  try {
+    for await (const chunk of decoder.readable) yield chunk as Buffer;
+  } catch (cause) {
+    failure = cause;
   }
-
-  override _read(): void {
-    this.#next().then(
-      (chunk) => this.push(chunk ?? null),
-      (cause: unknown) => this.destroy(cause as Error),
-    );
-  }
-
-  async #next(): Promise<Buffer | undefined> {
-    let failure: unknown;
-    try {
-      const { value } = await this.#iterator.next();
-      if (value !== undefined) return value;
-    } catch (cause) {
-      failure = cause;
-    }
-    const complaint = await this.#decoder.verdict(failure);
-    // After a complaint nobody reads the input any more.
-    if (complaint || failure) this.#input.destroy();
-    const inputFailure = await this.#feeding;
-    if (inputFailure) throw inputFailure;
-    if (complaint) throw complaint;
-    if (failure) throw failure;
-    return undefined;
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    void Promise.all([this.#decoder.release(), destroyWhole(this.#input)]).then(() => done(error));
-  }
+  const complaint = await decoder.verdict(failure);
+  // After a complaint nobody reads the input any more.
+  if (complaint || failure) input.destroy();
+  const inputFailure = await feeding;
+  if (inputFailure) throw inputFailure;
+  if (complaint) throw complaint;
+  if (failure) throw failure;
 }
 
 /**
- * Hands the decoder all bytes. What it does not want, because its last member has ended, is read all the same: the checksum
- * and the length are those of the whole source.
+ * Hands the decoder all bytes. What it no longer takes is read all the same: length and checksum are those of the whole source.
  * @returns the input's error, when it failed of itself
  */
 async function feed(input: Readable, decoder: Writable): Promise<unknown> {
   let isOpen = true;
-  const wake = new Set<() => void>();
+  let wake: (() => void) | undefined;
   const over = (): void => {
     isOpen = false;
-    for (const one of wake) one();
+    wake?.();
   };
   // Its own error is told by its output, or by the tool's exit status.
   decoder.on("error", over).once("close", over);
   if (decoder instanceof Readable) decoder.once("end", over);
-  decoder.on("drain", () => wake.forEach((one) => one()));
+  decoder.on("drain", () => wake?.());
   try {
     for await (const chunk of input) {
-      if (!isOpen || decoder.write(chunk)) continue;
-      await new Promise<void>((resolve) => {
-        const woken = (): void => {
-          wake.delete(woken);
-          resolve();
-        };
-        wake.add(woken);
-        if (!isOpen) woken();
-      });
+      if (!isOpen || decoder.write(chunk) || !isOpen) continue;
+      await new Promise<void>((resolve) => (wake = resolve));
     }
     if (isOpen) decoder.end();
     return undefined;
-  } catch (cause) {
+  } catch {
     decoder.destroy();
-    // Destroyed by us, from behind: no failure of the input.
+    // Undefined when it was destroyed from behind: that is no failure of the input.
     return input.errored ?? undefined;
   }
 }

@@ -1,9 +1,10 @@
 // gz by node's inflate, member by member. Node's own gunzip fails on anything behind the last member, and then loses output
 // it already had; gzip takes zero padding and ignores other bytes with a warning, and so do we.
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
 import { Fault } from "../../lib/faults.ts";
 import type { Log } from "../../lib/log.ts";
+import { pulledStream } from "../pulled.ts";
 import { isZero } from "../sinks/zero-blocks.ts";
 import { chunkReader, type ChunkReader } from "./chunk-reader.ts";
 import { decodeFrame } from "./frame.ts";
@@ -19,8 +20,7 @@ const damaged = (detail: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress gz: ${detail}`, { cause });
 const cutShort = (): Fault => damaged("unexpected end of the stream");
 
-export const decodeGz: Decode = (input, _signal, log) =>
-  Readable.from(members(input, log), { objectMode: false, highWaterMark: 4 * pieceBytes });
+export const decodeGz: Decode = (input, _signal, log) => pulledStream(members(input, log), { behind: input });
 
 async function* members(input: Readable, log: Log): AsyncGenerator<Buffer> {
   const reader = chunkReader(input);

@@ -1,7 +1,8 @@
 // A decoder that is a system tool: bytes in on its standard input, decoded bytes out.
-import { pipeline, type Readable } from "node:stream";
-import { spawnTool } from "../child.ts";
-import { decodedStream } from "./decoded.ts";
+import type { Readable } from "node:stream";
+import { Fault } from "../../lib/faults.ts";
+import { spawnTool, type ToolResult } from "../child.ts";
+import { corrupt, decodedStream } from "./decoded.ts";
 
 /** @throws Fault ToolMissing */
 export function decodeWithTool(
@@ -12,27 +13,32 @@ export function decodeWithTool(
   signal: AbortSignal,
 ): Readable {
   const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
-  if (!child.stdin || !child.stdout) throw new Error("pipes were asked for");
-  // The tool closing its input early (EPIPE) is told by its exit status, an input error by decodedStream.
-  pipeline(input, child.stdin, (cause) => {
-    if (cause && !isClosedPipe(cause)) child.stop();
-  });
-  const { stdout } = child;
-  // A reader that stopped early leaves the tool writing into a closed pipe.
-  stdout.once("close", () => {
-    if (!stdout.readableEnded) child.stop();
-  });
-  return decodedStream(name, input, stdout, async () => {
-    const { exitCode, signal: ended, stderr } = await child.done;
-    if (exitCode === 0) return undefined;
-    const words = stderr
-      .trim()
-      .split("\n")
-      .at(-1)
-      ?.replace(/^\S*(xz|zstd): (\(stdin\): )?/, "");
-    return words || `${tool} ended with ${ended ?? `status ${exitCode}`}`;
+  const { stdin: writable, stdout: readable } = child;
+  if (!writable || !readable) throw new Error("pipes were asked for");
+  return decodedStream(input, {
+    writable,
+    readable,
+    verdict: async () => complaintOf(name, tool, await child.done),
+    async release() {
+      child.stop();
+      // Also when nobody reads what it still has to say; a tool that never started is told of by the verdict.
+      readable.on("error", () => undefined).destroy();
+      await child.done.catch(() => undefined);
+    },
   });
 }
 
-const isClosedPipe = (cause: NodeJS.ErrnoException): boolean =>
-  ["EPIPE", "ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET"].includes(cause.code ?? "");
+/** @returns undefined when the tool was content */
+export function complaintOf(name: string, tool: string, result: ToolResult): Fault | undefined {
+  const { exitCode, signal, stderr } = result;
+  if (exitCode === 0) return undefined;
+  const words = stderr
+    .split("\n")
+    .map((line) => line.replace(/^\S*(xz|zstd): /, "").replace(/^(\(stdin\)|\/\*stdin\*\\) ?: /, ""))
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join("; ");
+  // An honest stream that wants more memory than a decoder is given, or a hostile one.
+  if (/memory/i.test(words)) return new Fault("ImageRefused", `unable to decompress ${name}: ${words}`);
+  return corrupt(name, words || `${tool} ended with ${signal ?? `status ${exitCode}`}`);
+}

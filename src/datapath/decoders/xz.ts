@@ -1,9 +1,10 @@
 // xz by the xz tool, whose blocks decode in parallel from 5.4 on; lzma-native, one thread, where the tool is absent.
 import { spawnSync } from "node:child_process";
-import { pipeline, type Duplex, type Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
 import { findTool } from "../child.ts";
-import { decodedStream } from "./decoded.ts";
+import { destroyWhole } from "../destroy-whole.ts";
+import { corrupt, decodedStream } from "./decoded.ts";
 import type { Decode } from "./index.ts";
 import { decodeWithTool } from "./tool.ts";
 
@@ -36,12 +37,21 @@ function decodesInParallel(tool: string): boolean {
   return answer;
 }
 
-async function decodeNatively(input: Readable): Promise<Readable> {
+/** One thread, and slower than the tool. @throws Fault ToolMissing */
+export async function decodeNatively(input: Readable): Promise<Readable> {
   const lzma = await loadLzma();
   const decoder = lzma.createStream("streamDecoder", { flags: lzma.CONCATENATED });
-  pipeline(input, decoder, () => undefined);
-  return decodedStream("xz", input, decoder, (cause) => Promise.resolve(cause ? (cause as Error).message : undefined));
+  return decodedStream(input, {
+    writable: decoder,
+    readable: decoder,
+    verdict: (cause) => (isOfLzma(cause) ? corrupt("xz", cause.message, cause) : undefined),
+    release: () => destroyWhole(decoder),
+  });
 }
+
+/** Its errors bear liblzma's code as a number; those of streams bear a word. */
+const isOfLzma = (cause: unknown): cause is Error =>
+  cause instanceof Error && typeof (cause as { code?: unknown }).code !== "string";
 
 interface Lzma {
   readonly CONCATENATED: number;

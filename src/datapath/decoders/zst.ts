@@ -1,7 +1,8 @@
 // zst by node's zlib, frame by frame: its decoder stops after the first of several frames and says nothing of it.
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
 import { Fault } from "../../lib/faults.ts";
+import { pulledStream } from "../pulled.ts";
 import { chunkReader } from "./chunk-reader.ts";
 import { decodeFrame } from "./frame.ts";
 import type { Decode } from "./index.ts";
@@ -16,8 +17,7 @@ const skippableMagic = 0x184d2a50;
 const damaged = (detail: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress zst: ${detail}`, { cause });
 
-export const decodeZst: Decode = (input) =>
-  Readable.from(frames(input), { objectMode: false, highWaterMark: 4 * pieceBytes });
+export const decodeZst: Decode = (input) => pulledStream(frames(input), { behind: input });
 
 async function* frames(input: Readable): AsyncGenerator<Buffer> {
   const reader = chunkReader(input);

@@ -53,6 +53,8 @@ async function walkL1(
       // Tables within the window are read without waiting for anything: metrics and signals need their turns.
       if (turn % turnsAtOnce === 0) await setImmediate();
       signal.throwIfAborted();
+      // Small tables come from the window at once: timers and the abort get their turn all the same.
+      if (index % 1024 === 0) await setImmediate();
       const begin = (first + index) * coveredBytes;
       const entries = Math.min(entriesPerL2, Math.ceil((virtualSizeBytes - begin) / clusterBytes));
       const l2 = await reader.read(l2Offset, entries * l2EntryBytes(header), `L2 table ${first + index}`);

@@ -35,7 +35,10 @@ const understood = Object.values(incompatible).reduce((all, bit) => all | bit, 0
  * @throws Fault ImageRefused (backing or data file, encryption, unknown features), ImageCorrupt, FormatUnsupported (qcow1)
  */
 export function readHeader(head: Buffer): Qcow2Header {
-  const version = head.readUInt32BE(4);
+  const version = head.length < 8 ? 0 : head.readUInt32BE(4);
+  if (head.length < (version === 3 ? 104 : 72)) {
+    throw new Fault("ImageTruncated", `the image ends at byte ${head.length}, within its qcow2 header`);
+  }
   if (version === 1) throw new Fault("FormatUnsupported", "the image is qcow version 1, which is not converted");
   if (version !== 2 && version !== 3) throw new Fault("ImageRefused", `unknown qcow2 version ${version}`);
   refuseForeignFiles(head);
@@ -64,6 +67,8 @@ export function readHeader(head: Buffer): Qcow2Header {
     dirty: (features & incompatible.dirty) !== 0n,
     corrupt: (features & incompatible.corrupt) !== 0n,
   };
+  // Entries of 16 bytes stand for 32 subclusters of at least 512 bytes.
+  if (extendedL2 && clusterBits < 14) throw corrupt(`subclusters in clusters of 2^${clusterBits} bytes`);
   checkL1(header);
   return header;
 }

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../lib/faults.ts";
+import { destroyWhole } from "../destroy-whole.ts";
 import { walkTables } from "../inspect/walk-tables.ts";
 import { enterStage } from "../progress.ts";
 import { convertToRaw } from "../qemu-img.ts";
@@ -38,14 +39,20 @@ async function isFile(path: string): Promise<boolean> {
   return stats.isFile();
 }
 
+/**
+ * What an image may unpack to, bytes: its disk once, as much again for snapshots, and its tables. Beyond that it is a bomb.
+ */
+const unpackedLimit = (availableBytes: number): number => 2 * availableBytes + 64 * 1024 * 1024;
+
 /** A local file is converted where it lies; it is read here for its checksum only. */
 async function checkLocal({ peeled, hasChecksum, sourceIsWhole }: RoadJob): Promise<void> {
   if (hasChecksum) await sourceIsWhole();
-  else peeled.body.destroy();
+  else await destroyWhole(peeled.body);
 }
 
 async function download(job: RoadJob, path: string): Promise<void> {
   const { peeled, progress, sourceBytes, sourceIsWhole } = job;
+  const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(job.sink.availableBytes);
   enterStage(progress, "downloading", 0, 2, sourceBytes);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
   const handle = await open(path, flags, 0o600).catch((cause: unknown) => {
@@ -54,6 +61,12 @@ async function download(job: RoadJob, path: string): Promise<void> {
   try {
     let offset = 0;
     for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
+      if (offset + chunk.length > mostBytes) {
+        throw new Fault(
+          "ImageRefused",
+          `the image unpacks to more than ${mostBytes} bytes, far more than its target takes`,
+        );
+      }
       await writeWhole(handle, chunk, offset, path);
       offset += chunk.length;
       progress.scratchPeakBytes = offset;

@@ -73,6 +73,10 @@ export function streamWatch(
       { namespace, labelSelector: query.get("labelSelector") ?? undefined, fieldSelector, from: startOf(query) },
       (type, shown) => write(lineOf(type, shown)),
     );
+    if (ended.signal.aborted) {
+      close();
+      return;
+    }
     ended.signal.addEventListener("abort", close, { once: true });
   } catch (cause) {
     if (!(cause instanceof KubeError)) world.log.error("Watch cannot be opened", { cause });

@@ -19,8 +19,9 @@ const rows = [
 async function startLone(dir: string, road: string, uid: number, script: string): Promise<ChildProcess> {
   const program = join(import.meta.dirname, "lone-node.ts");
   const drop = isRoot && uid !== 0 ? ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups"] : [];
-  const [command = "", ...args] = [...drop, process.execPath, program, dir, road, script];
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const [command, ...args] = [...drop, process.execPath, program, dir, road, script];
+  const env = { ...process.env, TMPDIR: dir }; // its server dies with it and leaves its folder there
+  const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let words = "";
   child.stderr?.on("data", (chunk: Buffer) => (words += chunk.toString("utf8")));
   const ended = once(child, "exit").then(() => Promise.reject(new Error(`the node ended: ${words}`)));

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { crdOf } from "../../../src/api/crd.ts";
 import { declaredKinds } from "../../../src/api/declared-kinds.ts";
 import { kinds } from "../../../src/api/kinds.ts";
+import type { KubeObject } from "../../../src/api/meta.ts";
+import { until } from "../../conformance/kube-client-suite.ts";
 import { startTestServer, type TestServer } from "../../support/embedded-server.ts";
 import { kubectlFor, kubectls, type Kubectl } from "../../support/kubectls.ts";
 
@@ -195,8 +197,12 @@ describe.each(kubectls)("$name", ({ binary }) => {
     }
     watching.kill();
     await closed;
-    const deleted = kubectl.run(["wait", "--for=delete", "dv/watched", "--timeout=20s"]);
-    await kubectl.run(["delete", "dv", "watched", "--wait=false"]);
+    // A delete waits until the last finalizer has left.
+    await server.client.patch(ref, { metadata: { finalizers: ["test.cdi.kubevirt.io/hold"] } }, { type: "merge" });
+    const deleted = kubectl.run(["delete", "dv", "watched"]);
+    const isMarked = (object: KubeObject | undefined): boolean => object?.metadata.deletionTimestamp !== undefined;
+    await until(server.client, kinds.dataVolume, "watched", "default", isMarked);
+    await server.client.patch(ref, { metadata: { finalizers: [] } }, { type: "merge" });
     await deleted;
   });
 
