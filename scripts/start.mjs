@@ -15,7 +15,9 @@ try {
 
 function startCdi() {
   const cdi = join(root, "dist", "cdi.js");
-  const child = spawn(pinnedNode(), ["--enable-source-maps", cdi, "up", ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(pinnedNode(), ["--enable-source-maps", cdi, "up", ...process.argv.slice(2)], {
+    stdio: "inherit",
+  });
   // Ctrl-C reaches the whole terminal group; the child ends first and decides the status.
   for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => child.kill(name));
   child.once("exit", (code, signal) => {

@@ -1,11 +1,11 @@
 // `npm test` (`-- --long` for the full counts): all set-up, the gates of `npm run check`, then every test.
 // The last line is always `N passed, N failed`; the exit status is 0 only when nothing failed and something ran.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { root, run } from "./lib/run.mjs";
 import { pinnedNode } from "./lib/packages.mjs";
 import { ensureTools, testTools } from "./lib/system-tools.mjs";
-import { ensureKubectl } from "./lib/kubectl.mjs";
+import { debianKubectl, ensureKubectl } from "./lib/kubectl.mjs";
 import { setUp } from "./setup.mjs";
 
 /** Files of a later group start after those of the one before: e2e tests own the machine, one at a time. */
@@ -24,7 +24,9 @@ async function runGroup({ name, folders, workers }, env) {
   const counts = JSON.parse(readFileSync(report, "utf8"));
   const { numPassedTests: passed, numFailedTests, numPendingTests: skipped } = counts;
   // A file that cannot even be loaded has no failed test of its own, yet must not pass.
-  const brokenFiles = counts.testResults.filter((file) => file.status === "failed" && file.assertionResults.every((one) => one.status !== "failed"));
+  const brokenFiles = counts.testResults.filter(
+    (file) => file.status === "failed" && file.assertionResults.every((one) => one.status !== "failed"),
+  );
   const failed = Math.max(numFailedTests + brokenFiles.length, status === 0 ? 0 : 1);
   return { passed, failed, skipped };
 }
@@ -35,9 +37,15 @@ async function runEverything() {
   await ensureTools([], testTools);
   mkdirSync(join(root, ".cache"), { recursive: true });
   const kubectl = await ensureKubectl();
-  const env = { ...process.env, CDI_KUBECTL: kubectl ?? "", CDI_TEST_LONG: long ? "1" : "", PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+  await debianKubectl();
+  const path = [join(root, "node_modules", ".bin"), process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter);
+  const env = { ...process.env, PATH: path, CDI_KUBECTL: kubectl ?? "", CDI_TEST_LONG: long ? "1" : "" };
   const total = { passed: 0, failed: 0, skipped: 0 };
-  const gate = await run(pinnedNode(), [join(root, "scripts/check.mjs"), "--gates-only"], { cwd: root, env, mayFail: true });
+  const gate = await run(pinnedNode(), [join(root, "scripts/check.mjs"), "--gates-only"], {
+    cwd: root,
+    env,
+    mayFail: true,
+  });
   total[gate === 0 ? "passed" : "failed"] += 1;
   for (const group of groups) {
     const counts = await runGroup(group, env);

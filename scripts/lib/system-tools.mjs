@@ -36,7 +36,9 @@ export async function ensureTools(required, wanted = []) {
   const still = required.filter(isMissing);
   if (still.length > 0) {
     const names = [...new Set(still.map((need) => need.package))].join(" ");
-    throw new Error(`missing: ${still.map((need) => need.tool ?? need.file).join(", ")}. Install with: sudo apt-get install -y ${names}`);
+    throw new Error(
+      `missing: ${still.map((need) => need.tool ?? need.file).join(", ")}. Install with: sudo apt-get install -y ${names}`,
+    );
   }
 }
 

@@ -19,7 +19,8 @@ interface UpFlags {
 
 const portNumber = (text: string): number => {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new InvalidArgumentError("a port is a number from 0 to 65535");
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError("a port is a number from 0 to 65535");
   return port;
 };
 
@@ -38,12 +39,15 @@ export const upVerb: Verb = (program, surroundings) => {
     .action(async (source: string | undefined, flags: UpFlags) => {
       await telling("text", surroundings, async () => {
         const { runUp } = await import("./run-up.ts");
-        surroundings.endWith(await runUp(optionsOf(source, flags, surroundings), surroundings.stdout, surroundings.signal));
+        surroundings.endWith(
+          await runUp(optionsOf(source, flags, surroundings), surroundings.stdout, surroundings.signal),
+        );
       });
     });
 };
 
-const defaultDataDir = ({ env }: Surroundings): string => join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "cdi");
+const defaultDataDir = ({ env }: Surroundings): string =>
+  join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "cdi");
 
 function optionsOf(source: string | undefined, flags: UpFlags, { env }: Surroundings): UpOptions {
   return {

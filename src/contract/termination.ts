@@ -21,7 +21,9 @@ export const scratchNeededExitOld = 42;
 export function writeTermination(message: TerminationMessage): string {
   const text = JSON.stringify(message);
   if (Buffer.byteLength(text) > terminationLimitBytes) {
-    throw new RangeError(`termination message is ${Buffer.byteLength(text)} bytes, the limit is ${terminationLimitBytes}`);
+    throw new RangeError(
+      `termination message is ${Buffer.byteLength(text)} bytes, the limit is ${terminationLimitBytes}`,
+    );
   }
   return text;
 }

@@ -83,7 +83,15 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       },
     };
     const serverDir = join(dir, "server");
-    const server = await startServer({ store, dir: serverDir, port: options.port ?? 0, clock, log: log.with({ room: "server" }), logs, admission });
+    const server = await startServer({
+      store,
+      dir: serverDir,
+      port: options.port ?? 0,
+      clock,
+      log: log.with({ room: "server" }),
+      logs,
+      admission,
+    });
     running.push(server);
     await seed(server.client);
     await startNode(server.client, options, running, node);
@@ -96,7 +104,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
-async function startNode(client: KubeClient, options: EmbeddedOptions, running: { close(): Promise<void> }[], node: { logs?: PodLogs }): Promise<void> {
+async function startNode(
+  client: KubeClient,
+  options: EmbeddedOptions,
+  running: { close(): Promise<void> }[],
+  node: { logs?: PodLogs },
+): Promise<void> {
   const { dir, appDir, clock, maxRunning } = options;
   const log = options.log.with({ room: "node" });
   const volumes = await startVolumes({ client, dir: join(dir, "volumes"), clock, log });
@@ -119,7 +132,10 @@ async function startNode(client: KubeClient, options: EmbeddedOptions, running: 
   running.push(await startScheduler({ client, nodeName, clock, log }));
 }
 
-async function controllersOver(kubeconfig: string, { clock, log }: EmbeddedOptions): Promise<{ close(): Promise<void> }> {
+async function controllersOver(
+  kubeconfig: string,
+  { clock, log }: EmbeddedOptions,
+): Promise<{ close(): Promise<void> }> {
   const stop = new AbortController();
   const client = clientNodeClient({ text: kubeconfig });
   const controllers = await startControllers({

@@ -1,6 +1,6 @@
 // Runs one function per key, one at a time for each key, again when the key changed meanwhile, and later after a failure.
 import { createWorkqueue } from "../kube/index.ts";
-import { isConflict, isNotFound } from "../kube/types.ts";
+import { isConflict, isNotFound } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 

@@ -9,7 +9,6 @@ import { embeddedProvisioner } from "./volumes/index.ts";
 
 export const defaultClass = "local";
 
-
 /** Newest upstream's default (storage-decisions.md 1c). */
 const overhead = "0.06";
 
@@ -30,7 +29,13 @@ const storageProfile: KubeObject = {
   kind: kinds.storageProfile.kind,
   metadata: { name: defaultClass, labels },
   spec: {},
-  status: { storageClass: defaultClass, provisioner: embeddedProvisioner, claimPropertySets, cloneStrategy: "copy", dataImportCronSourceFormat: "pvc" },
+  status: {
+    storageClass: defaultClass,
+    provisioner: embeddedProvisioner,
+    claimPropertySets,
+    cloneStrategy: "copy",
+    dataImportCronSourceFormat: "pvc",
+  },
 };
 
 const cdiConfig: KubeObject = {

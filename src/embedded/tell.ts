@@ -3,7 +3,7 @@ import { kinds } from "../api/kinds.ts";
 import type { KubeObject } from "../api/meta.ts";
 import { stamp, type Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import type { KubeClient } from "../kube/client.ts";
+import type { KubeClient } from "../kube/index.ts";
 
 export interface Said {
   type: "Normal" | "Warning";

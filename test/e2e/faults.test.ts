@@ -5,7 +5,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import type { Embedded } from "../../src/embedded/index.ts";
-import { conditionOf, dataVolumeOf, diskOf, eventsAbout, history, holdsImage, isReady, phaseIs, startCluster } from "../support/cluster.ts";
+import {
+  conditionOf,
+  dataVolumeOf,
+  diskOf,
+  eventsAbout,
+  history,
+  holdsImage,
+  isReady,
+  phaseIs,
+  startCluster,
+} from "../support/cluster.ts";
 import { startHttpServer, type HttpTestServer } from "../support/http-server.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
@@ -30,8 +40,10 @@ afterAll(async () => {
   for (const act of release.reverse()) await act();
 });
 
-const create = (...wish: Parameters<typeof dataVolumeOf>): Promise<unknown> => cluster.client.create(dataVolumeOf(...wish), kinds.dataVolume);
-const statesOf = (name: string, until: (dv: DataVolume) => boolean): Promise<DataVolume[]> => history<DataVolume>(cluster, kinds.dataVolume, name, until);
+const create = (...wish: Parameters<typeof dataVolumeOf>): Promise<unknown> =>
+  cluster.client.create(dataVolumeOf(...wish), kinds.dataVolume);
+const statesOf = (name: string, until: (dv: DataVolume) => boolean): Promise<DataVolume[]> =>
+  history<DataVolume>(cluster, kinds.dataVolume, name, until);
 const phasesOf = (states: DataVolume[]): string[] => [...new Set(states.map((one) => one.status?.phase ?? ""))];
 const claimOf = (name: string) => cluster.client.get({ kind: kinds.claim, namespace: "default", name });
 const podOf = (name: string) => cluster.client.get({ kind: kinds.pod, namespace: "default", name: `importer-${name}` });
@@ -72,7 +84,12 @@ const terminal: Terminal[] = [
   },
   {
     when: "checksum mismatch",
-    wish: () => ({ name: "checksum", url: server.url("/disk.img"), size: "64Mi", http: { checksum: `md5:${"0".repeat(32)}` } }),
+    wish: () => ({
+      name: "checksum",
+      url: server.url("/disk.img"),
+      size: "64Mi",
+      http: { checksum: `md5:${"0".repeat(32)}` },
+    }),
     code: "ChecksumMismatch",
     reason: "ChecksumError",
     text: /checksum mismatch: expected md5:0{32}, calculated md5:[0-9a-f]{32}$/,
@@ -153,7 +170,9 @@ describe("faults that are tried for ever", () => {
     const last = states.at(-1) as DataVolume;
     expect(phasesOf(states)).not.toContain("Failed");
     expect(last.status).toMatchObject({ phase: "ImportInProgress", transfer: { code: "TargetFull" } });
-    expect(states.map((one) => conditionOf(one, "Running")?.message)).toContain("DataVolume too small to contain image");
+    expect(states.map((one) => conditionOf(one, "Running")?.message)).toContain(
+      "DataVolume too small to contain image",
+    );
     await cluster.client.delete({ kind: kinds.dataVolume, namespace: "default", name: "scratch-full" });
   });
 });
@@ -171,7 +190,12 @@ test("a failed DataVolume is tried again when its retry annotation changes", asy
 
 test("the right checksum succeeds", async () => {
   const sha256 = createHash("sha256").update(image).digest("hex");
-  await create({ name: "checked", url: server.url("/disk.img"), size: "64Mi", http: { checksum: `SHA256:${sha256.toUpperCase()}` } });
+  await create({
+    name: "checked",
+    url: server.url("/disk.img"),
+    size: "64Mi",
+    http: { checksum: `SHA256:${sha256.toUpperCase()}` },
+  });
   await statesOf("checked", (dv) => phaseIs("Succeeded")(dv) && isReady(dv));
 });
 

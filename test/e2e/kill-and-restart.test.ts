@@ -43,7 +43,9 @@ test.each(["Filesystem", "Block"])("the import into a %s volume is finished by t
   const second = await startCdiUp({ dir });
   running.push(second);
   await second.kubectl("wait", "--for=condition=Ready", "dv/survivor", "--timeout=60s");
-  expect(await second.kubectl("get", "dv", "survivor", "-o", "jsonpath={.metadata.uid}/{.metadata.labels.kept}")).toBe(`${uid}/yes`);
+  expect(await second.kubectl("get", "dv", "survivor", "-o", "jsonpath={.metadata.uid}/{.metadata.labels.kept}")).toBe(
+    `${uid}/yes`,
+  );
   const path = await second.kubectl("get", "pv", "-o", "jsonpath={.items[0].spec.local.path}");
   const disk = mode === "Block" ? await readFile(path) : await diskInFileSystem(path, dir);
   expect(disk.subarray(0, image.length).equals(image)).toBe(true);

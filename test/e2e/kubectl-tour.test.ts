@@ -41,8 +41,12 @@ spec:
 /** What is left on the machine of anything below the data folder. */
 async function leftovers(dir: string): Promise<string[]> {
   const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(dir));
-  const loops = (await runText("losetup", ["--list", "--noheadings", "--output", "BACK-FILE"]).catch(() => "")).split("\n").filter((line) => line.includes(dir));
-  const processes = (await runText("ps", ["-eo", "pid,args"])).split("\n").filter((line) => line.includes("dist/importer.js"));
+  const loops = (await runText("losetup", ["--list", "--noheadings", "--output", "BACK-FILE"]).catch(() => ""))
+    .split("\n")
+    .filter((line) => line.includes(dir));
+  const processes = (await runText("ps", ["-eo", "pid,args"]))
+    .split("\n")
+    .filter((line) => line.includes("dist/importer.js"));
   const volumes = await readdir(join(dir, "volumes"));
   const pods = await readdir(join(dir, "pods")).then((names) => names.filter((name) => /importer/.test(name)));
   return [...mounts, ...loops, ...processes, ...volumes, ...pods];
@@ -51,10 +55,16 @@ async function leftovers(dir: string): Promise<string[]> {
 describe("kubectl on PATH", () => {
   test("apply, watch, get, describe, logs, events, wait, label, patch, delete", async () => {
     server.faults = { bytesPerSecond: 12 * mib };
-    const watched = up.kubectl("get", "dv", "-w", "--request-timeout=20s").catch((cause: { output: string }) => cause.output);
+    const watched = up
+      .kubectl("get", "dv", "-w", "--request-timeout=20s")
+      .catch((cause: { output: string }) => cause.output);
     await up.kubectlWith(manifest("tour", server.url("/disk.img")), "apply", "-f", "-");
-    await expect.poll(() => up.kubectl("get", "pods", "-o", "name"), { timeout: 15_000, interval: 50 }).toContain("importer-tour");
-    await expect.poll(() => up.kubectl("logs", "importer-tour").catch(() => ""), { timeout: 15_000 }).toContain("Importing");
+    await expect
+      .poll(() => up.kubectl("get", "pods", "-o", "name"), { timeout: 15_000, interval: 50 })
+      .toContain("importer-tour");
+    await expect
+      .poll(() => up.kubectl("logs", "importer-tour").catch(() => ""), { timeout: 15_000 })
+      .toContain("Importing");
     await up.kubectl("wait", "--for=condition=Ready", "dv/tour", "--timeout=30s");
     const table = (await up.kubectl("get", "dv")).split("\n").map((line) => line.trim().split(/\s+/));
     expect(table[0]).toEqual(["NAME", "PHASE", "PROGRESS", "RESTARTS", "AGE"]);
@@ -98,7 +108,9 @@ describe("kubectl on PATH", () => {
 
   test("a wrong DataVolume is refused with the reason", async () => {
     const wrong = manifest("wrong", "ftp://example.com/disk.img");
-    await expect(up.kubectlWith(wrong, "apply", "-f", "-")).rejects.toThrow("spec.source Invalid source URL scheme: ftp://example.com/disk.img");
+    await expect(up.kubectlWith(wrong, "apply", "-f", "-")).rejects.toThrow(
+      "spec.source Invalid source URL scheme: ftp://example.com/disk.img",
+    );
   });
 });
 
@@ -108,7 +120,8 @@ describe("Debian's kubectl", () => {
     const version = await runText(binary, ["version", "--client", "--short"]).catch(() => undefined);
     if (version === undefined) return context.skip("kubernetes-client is not unpacked here");
     const env = { ...process.env, KUBECONFIG: up.kubeconfig, HOME: up.dir };
-    const kubectl = (args: string[], input?: string): Promise<string> => runText(binary, args, { env, ...(input === undefined ? {} : { input }) });
+    const kubectl = (args: string[], input?: string): Promise<string> =>
+      runText(binary, args, { env, ...(input === undefined ? {} : { input }) });
     server.faults = {};
     expect(await kubectl(["apply", "-f", "-"], manifest("older", server.url("/disk.img")))).toContain("created");
     await kubectl(["wait", "--for=condition=Ready", "dv/older", "--timeout=30s"]);

@@ -51,7 +51,9 @@ export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env
     };
     child.stdout?.on("data", take);
     child.stderr?.on("data", take);
-    child.once("exit", (code, signal) => reject(new Error(`cdi up ended (${signal ?? code}) before it was ready:\n${text}`)));
+    child.once("exit", (code, signal) =>
+      reject(new Error(`cdi up ended (${signal ?? code}) before it was ready:\n${text}`)),
+    );
     child.once("error", reject);
   });
   await ready;

@@ -17,7 +17,10 @@ const run = promisify(execFile);
 /** Container restarts without the kubelet's long waits. */
 export const quickBackoff = { baseMs: 100, capMs: 400 };
 
-export async function startCluster(atEnd: AtEnd, options: Partial<EmbeddedOptions> = {}): Promise<Embedded & { dir: string }> {
+export async function startCluster(
+  atEnd: AtEnd,
+  options: Partial<EmbeddedOptions> = {},
+): Promise<Embedded & { dir: string }> {
   const dir = options.dir ?? (await temporaryDir());
   const embedded = await startEmbedded({
     dir,
@@ -53,7 +56,11 @@ export const dataVolumeOf = ({ name, url, size, mode, http, annotations, preallo
   spec: {
     source: url === undefined ? { blank: {} } : { http: { url, ...http } },
     ...(preallocation === undefined ? {} : { preallocation }),
-    pvc: { accessModes: ["ReadWriteOnce"], volumeMode: mode ?? "Filesystem", resources: { requests: { storage: size } } },
+    pvc: {
+      accessModes: ["ReadWriteOnce"],
+      volumeMode: mode ?? "Filesystem",
+      resources: { requests: { storage: size } },
+    },
   },
 });
 
@@ -82,7 +89,10 @@ export async function history<T extends KubeObject>(
     }
   } catch (cause) {
     if (!signal.aborted) throw cause;
-    throw new Error(`${name} did not get there in ${limitMs} ms; last seen: ${JSON.stringify(states.at(-1), undefined, 1)}`, { cause });
+    throw new Error(
+      `${name} did not get there in ${limitMs} ms; last seen: ${JSON.stringify(states.at(-1), undefined, 1)}`,
+      { cause },
+    );
   }
 }
 
@@ -94,13 +104,28 @@ export const phaseIs =
 export const isReady = (object: DataVolume): boolean =>
   (object.status?.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True");
 
-export const conditionOf = (object: DataVolume, type: string) => (object.status?.conditions ?? []).find((one) => one.type === type);
+export const conditionOf = (object: DataVolume, type: string) =>
+  (object.status?.conditions ?? []).find((one) => one.type === type);
 
-export async function eventsAbout(cluster: Embedded, name: string, kind?: string): Promise<{ type: string; reason: string; message: string }[]> {
+export async function eventsAbout(
+  cluster: Embedded,
+  name: string,
+  kind?: string,
+): Promise<{ type: string; reason: string; message: string }[]> {
   const { items } = await cluster.client.list(kinds.event, { namespace: "default" });
   return items
-    .map((item) => item as KubeObject & { involvedObject: { name: string; kind: string }; type: string; reason: string; message: string })
-    .filter(({ involvedObject }) => involvedObject.name === name && (kind === undefined || involvedObject.kind === kind))
+    .map(
+      (item) =>
+        item as KubeObject & {
+          involvedObject: { name: string; kind: string };
+          type: string;
+          reason: string;
+          message: string;
+        },
+    )
+    .filter(
+      ({ involvedObject }) => involvedObject.name === name && (kind === undefined || involvedObject.kind === kind),
+    )
     .map(({ type, reason, message }) => ({ type, reason, message }));
 }
 
@@ -114,7 +139,10 @@ export async function diskOf(cluster: Embedded, claimName: string): Promise<Buff
   if ((await stat(path)).isDirectory()) return await readIfAny(join(path, "disk.img"));
   if (volumeMode === "Block") return await readFile(path);
   // debugfs reads a file system that is not mounted; it prints nothing for a file that is not there.
-  const { stdout } = await run("debugfs", ["-R", "cat /disk.img", path], { encoding: "buffer", maxBuffer: 2 ** 31 - 1 });
+  const { stdout } = await run("debugfs", ["-R", "cat /disk.img", path], {
+    encoding: "buffer",
+    maxBuffer: 2 ** 31 - 1,
+  });
   return stdout.length > 0 ? stdout : undefined;
 }
 

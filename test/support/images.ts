@@ -42,6 +42,8 @@ export interface ImagesWanted {
   sizeBytes?: number;
   /** Default 24. */
   extents?: number;
+  /** No extent is longer. Default: as many as fill the disk. */
+  longestExtentBytes?: number;
   /** Default 1. */
   seed?: number;
 }
@@ -58,10 +60,10 @@ export interface Images {
 }
 
 /** Random extents at odd and even sectors; the last sector bears data. */
-export function makeRawImage(sizeBytes: number, extents: number, seed: number): Buffer {
+export function makeRawImage(sizeBytes: number, extents: number, seed: number, longestExtentBytes?: number): Buffer {
   const image = Buffer.alloc(sizeBytes);
   const next = numbersFrom(seed);
-  const longest = Math.max(1, Math.floor(sizeBytes / 512 / Math.max(1, extents)));
+  const longest = Math.max(1, Math.floor((longestExtentBytes ?? sizeBytes / Math.max(1, extents)) / 512));
   for (let index = 0; index < extents; index += 1) {
     const length = 512 * Math.ceil(next() * longest);
     const offset = 512 * Math.floor((next() * (sizeBytes - length)) / 512);
@@ -79,8 +81,8 @@ export function seededBytes(length: number, seed: string): Buffer {
 
 /** Writes nothing yet but the raw disk. */
 export async function makeImages(wanted: ImagesWanted): Promise<Images> {
-  const { folder, sizeBytes = 8 * 1024 * 1024 + 512, extents = 24, seed = 1 } = wanted;
-  const raw = makeRawImage(sizeBytes, extents, seed);
+  const { folder, sizeBytes = 8 * 1024 * 1024 + 512, extents = 24, seed = 1, longestExtentBytes } = wanted;
+  const raw = makeRawImage(sizeBytes, extents, seed, longestExtentBytes);
   const iso = Buffer.from(raw);
   iso.write("\u0001CD001\u0001", 0x8000, "latin1");
   const made = new Map<string, Promise<string>>();
@@ -120,8 +122,10 @@ export async function wrap(bytes: Buffer, wrapping: Wrapping): Promise<Buffer> {
   return bytes;
 }
 
-async function xzOf(bytes: Buffer): Promise<Buffer> {
-  const running = run("xz", ["-0", "--stdout", "--block-size=1MiB"], { encoding: "buffer", maxBuffer: 2 ** 31 });
+/** @param blocks `many` of 1 MiB, which decode in parallel, or `one` */
+export async function xzOf(bytes: Buffer, blocks: "many" | "one" = "many"): Promise<Buffer> {
+  const layout = blocks === "many" ? ["--block-size=1MiB", "-T2"] : ["-T1"];
+  const running = run("xz", ["-0", "--stdout", ...layout], { encoding: "buffer", maxBuffer: 2 ** 31 });
   running.child.stdin?.end(bytes);
   return (await running).stdout;
 }

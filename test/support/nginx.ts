@@ -9,7 +9,9 @@ import { findTool } from "../../src/datapath/index.ts";
 import { makeFolder, type AtEnd } from "./loop.ts";
 
 /** Why nginx tests cannot run here; undefined when they can. CI has it installed by `npm test`. */
-export const noNginx: string | undefined = findTool("nginx") ? undefined : "nginx is not installed (Debian package nginx-light)";
+export const noNginx: string | undefined = findTool("nginx")
+  ? undefined
+  : "nginx is not installed (Debian package nginx-light)";
 
 /** @returns the URL of the folder, without a slash at the end */
 export async function startNginx(folder: string, atEnd: AtEnd): Promise<string> {
@@ -21,13 +23,15 @@ export async function startNginx(folder: string, atEnd: AtEnd): Promise<string> 
   await writeFile(
     config,
     [
-      `${process.getuid?.() === 0 ? "user root;" : ""} daemon off; worker_processes 1; pid ${work}/pid; error_log stderr error;`,
+      `${process.getuid?.() === 0 ? "user root;" : ""} daemon off; worker_processes 1; pid ${work}/pid; error_log stderr crit;`,
       `events { worker_connections 128; }`,
       `http { access_log off; sendfile on; types {} default_type application/octet-stream; ${temp.join(" ")}`,
       `server { listen 127.0.0.1:${port}; root ${folder}; } }`,
     ].join("\n"),
   );
-  const child = spawn(findTool("nginx") ?? "nginx", ["-p", work, "-c", config], { stdio: ["ignore", "inherit", "inherit"] });
+  const child = spawn(findTool("nginx") ?? "nginx", ["-p", work, "-c", config], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const ended = once(child, "exit");
   atEnd(async () => {
     child.kill("SIGTERM");

@@ -12,7 +12,11 @@ export function sampleDataVolume(name: string, url: string, requestBytes: number
     metadata: { name, namespace: "default" },
     spec: {
       source: { http: { url } },
-      storage: { accessModes: ["ReadWriteOnce"], volumeMode, resources: { requests: { storage: String(requestBytes) } } },
+      storage: {
+        accessModes: ["ReadWriteOnce"],
+        volumeMode,
+        resources: { requests: { storage: String(requestBytes) } },
+      },
     },
   } as DataVolume;
 }
@@ -32,7 +36,12 @@ export async function ensureSample(client: KubeClient, wanted: DataVolume, signa
   await client.create(wanted, kinds.dataVolume);
 }
 
-async function untilGone(client: KubeClient, kind: typeof kinds.claim, name: string, signal: AbortSignal): Promise<void> {
+async function untilGone(
+  client: KubeClient,
+  kind: typeof kinds.claim,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
   const options = { namespace: "default", fieldSelector: `metadata.name=${name}` };
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
@@ -62,10 +71,15 @@ export async function* follow(client: KubeClient, names: string[], signal: Abort
       if (hasEnded(item as DataVolume)) open.delete(item.metadata.name ?? "");
     }
     if (open.size === 0) return;
-    for await (const event of client.watch(kinds.dataVolume, { namespace: "default", resourceVersion, signal: either })) {
+    for await (const event of client.watch(kinds.dataVolume, {
+      namespace: "default",
+      resourceVersion,
+      signal: either,
+    })) {
       if (event.type === "BOOKMARK" || !mine(event.object)) continue;
       yield event.object as DataVolume;
-      if (event.type === "DELETED" || hasEnded(event.object as DataVolume)) open.delete(event.object.metadata.name ?? "");
+      if (event.type === "DELETED" || hasEnded(event.object as DataVolume))
+        open.delete(event.object.metadata.name ?? "");
       if (open.size === 0) break;
     }
   }
@@ -75,4 +89,5 @@ export async function* follow(client: KubeClient, names: string[], signal: Abort
 /** Failed ends it; Succeeded counts once it is Ready. */
 const hasEnded = ({ status }: DataVolume): boolean =>
   status?.phase === "Failed" ||
-  (status?.phase === "Succeeded" && (status.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True"));
+  (status?.phase === "Succeeded" &&
+    (status.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True"));

@@ -30,7 +30,10 @@ export async function ensureSampleImage(dir: string, log: Log, signal: AbortSign
 
 async function bootBytes(): Promise<{ boot: Buffer; origin: string }> {
   if (await exists(rescueImage)) return { boot: await readFile(rescueImage), origin: "Debian's grub-rescue image" };
-  return { boot: bootSector("No system on this sample disk.\r\n"), origin: "a boot sector of ours (grub-rescue-pc is not installed)" };
+  return {
+    boot: bootSector("No system on this sample disk.\r\n"),
+    origin: "a boot sector of ours (grub-rescue-pc is not installed)",
+  };
 }
 
 async function makeImage(dir: string, name: string, boot: Buffer, log: Log, signal: AbortSignal): Promise<void> {
@@ -71,7 +74,9 @@ async function writeData(file: FileHandle, from: number): Promise<void> {
 /** A PC boot sector that prints one line through the BIOS and halts. */
 function bootSector(line: string): Buffer {
   // cld; mov si, 0x7c10; l: lodsb; or al, al; jz h; mov ah, 0x0e; int 0x10; jmp l; h: hlt; jmp h
-  const code = [0xfc, 0xbe, 0x13, 0x7c, 0xac, 0x08, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5, 0xf4, 0xeb, 0xfd, 0x90];
+  const code = [
+    0xfc, 0xbe, 0x13, 0x7c, 0xac, 0x08, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5, 0xf4, 0xeb, 0xfd, 0x90,
+  ];
   const sector = Buffer.alloc(512);
   Buffer.from([...code, ...Buffer.from(`${line}\0`, "latin1")]).copy(sector);
   sector.writeUInt16LE(0xaa55, 510);

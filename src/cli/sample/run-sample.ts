@@ -40,7 +40,8 @@ const names = { Filesystem: "sample-filesystem", Block: "sample-block" } as cons
 
 /** Serves the image; nothing is imported before `finish`. @throws Fault */
 export async function startSample(job: SampleJob): Promise<SampleRun> {
-  const { url, requestBytes, ...server } = job.source === undefined ? await serveImage(job) : await askSource(job.source, job);
+  const { url, requestBytes, ...server } =
+    job.source === undefined ? await serveImage(job) : await askSource(job.source, job);
   return { ...server, finish: () => importBoth(job, url, requestBytes) };
 }
 
@@ -89,7 +90,10 @@ async function askSource(url: string, { env, log, signal }: SampleJob): Promise<
     const { virtualSizeBytes, sizeBytes, layers } = await readImageInfo(source, signal);
     const requestBytes = virtualSizeBytes ?? (layers.length === 0 ? sizeBytes : undefined);
     if (requestBytes === undefined) {
-      throw new Fault("ConfigInvalid", `${source.name} does not tell its disk's size before it is unpacked: apply a DataVolume with a size of your own`);
+      throw new Fault(
+        "ConfigInvalid",
+        `${source.name} does not tell its disk's size before it is unpacked: apply a DataVolume with a size of your own`,
+      );
     }
     return { url, requestBytes: Math.max(requestBytes, 1024 * 1024), close: () => Promise.resolve() };
   } finally {

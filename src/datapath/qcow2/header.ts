@@ -67,8 +67,6 @@ export function readHeader(head: Buffer): Qcow2Header {
     dirty: (features & incompatible.dirty) !== 0n,
     corrupt: (features & incompatible.corrupt) !== 0n,
   };
-  // Entries of 16 bytes stand for 32 subclusters of at least 512 bytes.
-  if (extendedL2 && clusterBits < 14) throw corrupt(`subclusters in clusters of 2^${clusterBits} bytes`);
   checkL1(header);
   return header;
 }

@@ -1,0 +1,513 @@
+import { describe, expect, test } from "vitest";
+import { annotations } from "../../../src/api/annotations.ts";
+import type { Claim } from "../../../src/api/core.ts";
+import type { DataVolume, DataVolumeStatus } from "../../../src/api/data-volume.ts";
+import type { Condition } from "../../../src/api/meta.ts";
+import {
+  decideClaimRefused,
+  decideDataVolume,
+  type DecideOptions,
+} from "../../../src/controllers/datavolume/import/decide.ts";
+import type { DataVolumeFacts } from "../../../src/controllers/datavolume/import/observe.ts";
+import { computeStatus, statusPatch } from "../../../src/controllers/datavolume/import/status.ts";
+import { ourAnnotations } from "../../../src/controllers/parts/our-annotations.ts";
+import type { Reading } from "../../../src/controllers/parts/scrape.ts";
+import { shownStep, type Step } from "../../../src/kube/index.ts";
+import { aClaim, aConfig, aDataVolume, aDefaultClass, aProfile, aStorageClass } from "../../support/objects.ts";
+import { noonMs } from "../../support/test-clock.ts";
+
+const options: DecideOptions = {
+  controller: { cdiNamespace: "cdi", importerImage: "importer:test", pullPolicy: "IfNotPresent", verbosity: 1 },
+  dropped: new Set(),
+  nowMs: noonMs,
+};
+const storage: DataVolumeFacts["storage"] = {
+  config: aConfig(),
+  classes: [aDefaultClass("local")],
+  profiles: [aProfile("local", [{ accessModes: ["ReadWriteOnce"], volumeMode: "Filesystem" }])],
+  volumes: [],
+};
+const facts = (parts: Partial<DataVolumeFacts> = {}): DataVolumeFacts => ({
+  dataVolume: aDataVolume(),
+  storage,
+  reading: undefined,
+  ...parts,
+});
+
+const started = { [annotations.importPodName]: "importer-disk" };
+const podIs = (phase: string, more: Record<string, string> = {}): Claim =>
+  aClaim({ annotations: { ...started, [annotations.podPhase]: phase, ...more } });
+const runningSays = (running: string, reason: string, message = "") => ({
+  [annotations.runningCondition]: running,
+  [annotations.runningConditionReason]: reason,
+  [annotations.runningConditionMessage]: message,
+});
+
+function compute(parts: {
+  claim?: Claim | undefined;
+  status?: DataVolumeStatus;
+  needsWork?: boolean;
+  waits?: boolean;
+  reading?: Reading | undefined;
+}) {
+  const dataVolume = aDataVolume(parts.status ? { status: parts.status } : {});
+  const { claim, reading, needsWork = true, waits = false } = parts;
+  return computeStatus({ dataVolume, claim, needsWork, waitsForConsumer: waits, reading }, noonMs);
+}
+const said = (conditions: readonly Condition[] | undefined, type: string) => {
+  const found = conditions?.find((one) => one.type === type);
+  return `${found?.status} ${found?.reason}/${found?.message}`;
+};
+const told = (events: readonly Step[]) =>
+  events.map((step) => (step.do === "tell" ? `${step.type} ${step.reason} ${step.message}` : step.do));
+
+describe("phase and conditions from the claim", () => {
+  const bound = "True Bound/PVC disk Bound";
+  const rows: {
+    when: string;
+    claim?: Claim;
+    phase?: DataVolumeStatus["phase"];
+    needsWork?: boolean;
+    waits?: boolean;
+    is: string;
+    bound: string;
+    ready?: string;
+    running?: string;
+  }[] = [
+    { when: "no claim, new", is: "Pending", bound: "False NotFound/No PVC found" },
+    {
+      when: "no claim any more",
+      phase: "Succeeded",
+      is: "Succeeded",
+      bound: "False NotFound/No PVC found",
+      ready: "True /",
+    },
+    {
+      when: "claim pending",
+      claim: aClaim({ phase: "Pending" }),
+      is: "Pending",
+      bound: "False Pending/PVC disk Pending",
+    },
+    {
+      when: "claim waits for a consumer",
+      claim: aClaim({ phase: "Pending" }),
+      waits: true,
+      is: "WaitForFirstConsumer",
+      bound: "False Pending/PVC disk Pending",
+    },
+    {
+      when: "claim pending, filled already",
+      claim: aClaim({ phase: "Pending" }),
+      needsWork: false,
+      is: "Succeeded",
+      bound: "False Pending/PVC disk Pending",
+      ready: "True /",
+    },
+    { when: "claim bound", claim: aClaim(), is: "PVCBound", bound },
+    { when: "claim bound, filled already", claim: aClaim(), needsWork: false, is: "Succeeded", bound, ready: "True /" },
+    { when: "claim lost", claim: aClaim({ phase: "Lost" }), is: "Failed", bound: "False ClaimLost/Claim Lost" },
+    {
+      when: "pod pending",
+      claim: podIs("Pending", runningSays("false", "ContainerCreating")),
+      is: "ImportScheduled",
+      bound,
+      running: "False ContainerCreating/",
+    },
+    {
+      when: "pod running",
+      claim: podIs("Running", runningSays("true", "Pod is running")),
+      is: "ImportInProgress",
+      bound,
+      ready: "False TransferRunning/",
+      running: "True Pod is running/",
+    },
+    {
+      when: "pod stumbled",
+      claim: podIs("Running", runningSays("false", "Error", "boom")),
+      is: "ImportInProgress",
+      bound,
+      ready: "False /",
+      running: "False Error/boom",
+    },
+    {
+      when: "pod failed, not for good",
+      claim: podIs("Failed", runningSays("false", "ErrStartingPod", "x")),
+      is: "ImportScheduled",
+      bound,
+      running: "False ErrStartingPod/x",
+    },
+    {
+      when: "pod failed for good",
+      claim: podIs("Failed", { [annotations.importFatalError]: "true", ...runningSays("false", "Error", "x") }),
+      is: "Failed",
+      bound,
+      running: "False Error/x",
+    },
+    {
+      when: "pod done",
+      claim: podIs("Succeeded", runningSays("false", "Completed", "Import Complete")),
+      is: "Succeeded",
+      bound,
+      ready: "True /",
+      running: "False Completed/Import Complete",
+    },
+    {
+      when: "pod done before the claim is bound",
+      claim: { ...podIs("Succeeded"), status: { phase: "Pending" } },
+      is: "Succeeded",
+      bound: "False Pending/PVC disk Pending",
+      ready: "True /",
+    },
+    {
+      when: "a new claim after success",
+      claim: aClaim({ phase: "Pending" }),
+      phase: "Succeeded",
+      is: "Pending",
+      bound: "False Pending/PVC disk Pending",
+    },
+    {
+      when: "scratch is being made",
+      claim: podIs("Pending", {
+        [annotations.boundCondition]: "false",
+        [annotations.boundConditionReason]: "CreatingScratchSpace",
+        [annotations.boundConditionMessage]: "Creating scratch space",
+      }),
+      is: "ImportScheduled",
+      bound: "False CreatingScratchSpace/Creating scratch space",
+    },
+    {
+      when: "no node",
+      claim: podIs("Pending", { [annotations.podSchedulable]: "false" }),
+      is: "ImportScheduled",
+      bound,
+      running: "False Unschedulable/Importer pod cannot be scheduled",
+    },
+  ];
+  test.each(rows)("$when", (row) => {
+    const { status } = compute({
+      claim: row.claim,
+      ...(row.phase ? { status: { phase: row.phase } } : {}),
+      needsWork: row.needsWork ?? true,
+      waits: row.waits ?? false,
+    });
+    expect(status.phase).toBe(row.is);
+    expect(said(status.conditions, "Bound")).toBe(row.bound);
+    expect(said(status.conditions, "Ready")).toBe(row.ready ?? "False /");
+    if (row.running) expect(said(status.conditions, "Running")).toBe(row.running);
+    expect(status.conditions?.slice(0, 3).map((one) => one.type)).toEqual(["Bound", "Ready", "Running"]);
+  });
+});
+
+describe("events", () => {
+  test("a change of phase is told before the conditions, once", () => {
+    const claim = podIs("Running", runningSays("true", "Pod is running"));
+    const first = compute({ claim });
+    expect(told(first.events)).toEqual([
+      "Normal ImportInProgress Import into disk in progress",
+      "Normal Bound PVC disk Bound",
+    ]);
+    expect(compute({ claim, status: first.status }).events).toEqual([]);
+  });
+  test("a fault is told in upstream's words, and once with code and remedy", () => {
+    const claim = podIs("Running", {
+      ...runningSays("false", "Error", "got 404"),
+      [ourAnnotations.importCode]: "SourceNotFound",
+      [ourAnnotations.importAttempt]: "1",
+    });
+    const before = compute({ claim: podIs("Running", runningSays("true", "Pod is running")) }).status;
+    const { status, events } = compute({ claim, status: before });
+    expect(told(events)).toEqual([
+      "Warning Error got 404",
+      "Warning SourceNotFound There is no such file on the server (404). Correct the URL.",
+    ]);
+    expect(said(status.conditions, "Stalled")).toMatch(/^True SourceNotFound\//);
+    expect(said(status.conditions, "Reconciling")).toBe("True Importing/");
+    expect(status.transfer).toEqual({ attempt: 1, code: "SourceNotFound", remedy: "Correct the URL." });
+  });
+  test("the scratch text is no warning", () => {
+    const before = compute({ claim: podIs("Running", runningSays("true", "Pod is running")) }).status;
+    const claim = podIs(
+      "Running",
+      runningSays("false", "Scratch space required", "scratch space required and none found"),
+    );
+    expect(compute({ claim, status: before }).events).toEqual([]);
+  });
+  test("messages hold no times, and times move only with what they are of", () => {
+    const claim = podIs("Running", runningSays("true", "Pod is running"));
+    const before = compute({ claim }).status;
+    const later = computeStatus(
+      {
+        dataVolume: aDataVolume({ status: before }),
+        claim,
+        needsWork: true,
+        waitsForConsumer: false,
+        reading: undefined,
+      },
+      noonMs + 60_000,
+    );
+    expect(later.status).toEqual(before);
+  });
+});
+
+describe("progress and transfer", () => {
+  const mib = 2 ** 20;
+  const claim = podIs("Running", runningSays("true", "Pod is running"));
+  const reading: Reading = {
+    percent: 27.154,
+    bytesDone: 10.5 * mib,
+    bytesTotal: 40 * mib,
+    bytesPerSecond: 1_234_567,
+    stage: "transferring",
+    stageIndex: 1,
+    stageCount: 2,
+  };
+  test("is rounded", () => {
+    const { status } = compute({ claim, reading });
+    expect(status.progress).toBe("27.15%");
+    expect(status.transfer).toEqual({
+      stage: "transferring",
+      stageIndex: 1,
+      stageCount: 2,
+      bytesDone: 10 * mib,
+      bytesTotal: 40 * mib,
+      bytesPerSecond: 1_200_000,
+      etaSeconds: 27,
+      attempt: 1,
+    });
+  });
+  test("nothing is written while nothing moved, though the rate wavers", () => {
+    const first = compute({ claim, reading }).status;
+    const next = compute({ claim, status: first, reading: { ...reading, bytesPerSecond: 900_000 } }).status;
+    expect(statusPatch(first, next, new Set())).toBeUndefined();
+  });
+  test.each([
+    { when: "100 is withheld until the end", percent: 100, is: "N/A" },
+    { when: "a number", percent: 5, is: "5.00%" },
+    { when: "nearly there", percent: 99.999, is: "N/A" },
+  ])("$when", ({ percent, is }) => expect(compute({ claim, reading: { percent } }).status.progress).toBe(is));
+  test("at the end all of it is there", () => {
+    const before = compute({ claim, reading }).status;
+    const { status } = compute({
+      claim: podIs("Succeeded", runningSays("false", "Completed", "Import Complete")),
+      status: before,
+    });
+    expect(status.progress).toBe("100.0%");
+    expect(status.transfer).toEqual({
+      stage: "transferring",
+      stageIndex: 2,
+      stageCount: 2,
+      bytesDone: 40 * mib,
+      bytesTotal: 40 * mib,
+      attempt: 1,
+    });
+  });
+  test("a new claim begins anew", () => {
+    const before = { ...compute({ claim, reading }).status, restartCount: 4 };
+    const { status } = compute({ claim: aClaim({ phase: "Pending" }), status: before });
+    expect(status).toMatchObject({ progress: "N/A", phase: "Pending" });
+    expect(status).not.toHaveProperty("transfer");
+    expect(status).not.toHaveProperty("restartCount");
+  });
+  test("a dropped field alone is never written", () => {
+    const before = compute({ claim }).status;
+    const { transfer: _, observedGeneration: __, ...pruned } = before;
+    expect(statusPatch(pruned, before, new Set(["transfer", "observedGeneration"]))).toBeUndefined();
+    expect(statusPatch(pruned, before, new Set())).toEqual({ transfer: { attempt: 1 }, observedGeneration: 1 });
+  });
+});
+
+describe("what is done", () => {
+  const statusStep = "patch DataVolume default/disk status";
+  const claimStep = "patch PersistentVolumeClaim default/disk";
+  const settled = compute({ claim: aClaim() }).status;
+  const rows: { when: string; seen: DataVolumeFacts | undefined; steps: string[] }[] = [
+    { when: "gone", seen: undefined, steps: [] },
+    {
+      when: "another source",
+      seen: facts({ dataVolume: aDataVolume({ spec: { source: { upload: {} } } }) }),
+      steps: [],
+    },
+    {
+      when: "being deleted",
+      seen: facts({
+        dataVolume: aDataVolume({ metadata: { name: "disk", deletionTimestamp: "2026-01-02T03:00:00Z" } }),
+      }),
+      steps: [],
+    },
+    {
+      when: "on the populator road",
+      seen: facts({ dataVolume: aDataVolume({ annotations: { [annotations.usePopulator]: "true" } }) }),
+      steps: [],
+    },
+    {
+      when: "new",
+      seen: facts({
+        dataVolume: {
+          ...aDataVolume(),
+          metadata: { name: "disk", namespace: "default", uid: "u", resourceVersion: "100" },
+        },
+      }),
+      steps: [
+        "patch DataVolume default/disk",
+        "create PersistentVolumeClaim default/disk",
+        statusStep,
+        "tell Normal Pending",
+      ],
+    },
+    {
+      when: "waiting for a claim that comes filled",
+      seen: facts({ dataVolume: aDataVolume({ annotations: { [annotations.prePopulated]: "disk" } }) }),
+      steps: [statusStep, "tell Normal NotFound"],
+    },
+    {
+      when: "claim deleted under it",
+      seen: facts({ dataVolume: aDataVolume({ status: { ...settled, phase: "Succeeded" } }) }),
+      steps: ["create PersistentVolumeClaim default/disk", statusStep, "tell Normal Pending"],
+    },
+    {
+      when: "no class to choose from",
+      seen: facts({ storage: { ...storage, classes: [] } }),
+      steps: [statusStep, "tell Warning ErrClaimNotValid", "tell Normal ErrClaimNotValid"],
+    },
+    { when: "nothing new", seen: facts({ dataVolume: aDataVolume({ status: settled }), claim: aClaim() }), steps: [] },
+    {
+      when: "claim being deleted",
+      seen: facts({ claim: aClaim({ metadata: { name: "disk", deletionTimestamp: "2026-01-02T03:00:00Z" } }) }),
+      steps: ["tell Warning ErrResourceMarkedForDeletion"],
+    },
+    {
+      when: "somebody else's claim",
+      seen: facts({
+        claim: aClaim({ metadata: { name: "disk", namespace: "default", annotations: {}, ownerReferences: [] } }),
+      }),
+      steps: ["tell Warning ErrResourceExists"],
+    },
+    {
+      when: "a claim filled for it",
+      seen: facts({
+        claim: aClaim({
+          metadata: {
+            name: "disk",
+            namespace: "default",
+            annotations: { [annotations.populatedFor]: "disk" },
+            ownerReferences: [],
+          },
+        }),
+      }),
+      steps: [
+        claimStep,
+        "patch DataVolume default/disk",
+        statusStep,
+        "tell Normal ImportSucceeded",
+        "tell Normal Bound",
+      ],
+    },
+    {
+      when: "a claim it may adopt",
+      seen: facts({
+        dataVolume: aDataVolume({ annotations: { [annotations.allowClaimAdoption]: "true" } }),
+        claim: aClaim({ metadata: { name: "disk", namespace: "default", annotations: {}, ownerReferences: [] } }),
+      }),
+      steps: [claimStep, statusStep, "tell Normal ImportSucceeded", "tell Normal Bound"],
+    },
+    {
+      when: "asked to try again",
+      seen: facts({
+        dataVolume: aDataVolume({ annotations: { [annotations.importRetry]: "1" }, status: settled }),
+        claim: aClaim(),
+      }),
+      steps: [claimStep],
+    },
+  ];
+  test.each(rows)("$when", ({ seen, steps }) =>
+    expect(decideDataVolume(seen, options).steps.map(shownStep)).toEqual(steps),
+  );
+
+  test("the claim waits for its consumer where the class and the gate say so", () => {
+    const waiting = {
+      ...storage,
+      config: aConfig({ gates: ["HonorWaitForFirstConsumer"] }),
+      classes: [aStorageClass("local", { wffc: true })],
+    };
+    const plan = decideDataVolume(facts({ storage: waiting, claim: aClaim({ phase: "Pending" }) }), options);
+    expect(JSON.stringify(plan.steps[0])).toContain('"phase":"WaitForFirstConsumer"');
+  });
+  test("text that is neither true nor false is an error", () => {
+    const dataVolume = aDataVolume({ annotations: { [annotations.usePopulator]: "maybe" } });
+    expect(() => decideDataVolume(facts({ dataVolume }), options)).toThrow("must be true or false");
+  });
+  test("quota is told in the server's words", () => {
+    const plan = decideClaimRefused(facts(), "forbidden: exceeded quota: small", options);
+    expect(told(plan.steps)).toEqual([
+      "patch",
+      "Warning ErrExceededQuota forbidden: exceeded quota: small",
+      "Normal ErrExceededQuota forbidden: exceeded quota: small",
+    ]);
+    expect(plan.lookAgainInMs).toBe(10_000);
+  });
+
+  test("the claim bears what the lifecycle says", () => {
+    const dataVolume: DataVolume = aDataVolume({
+      labels: { team: "a" },
+      annotations: { mine: "yes", [annotations.populatedFor]: "x" },
+      spec: {
+        source: {
+          http: {
+            url: "https://a/b",
+            secretRef: "keys",
+            certConfigMap: "ca",
+            checksum: "md5:1",
+            extraHeaders: ["A: 1"],
+            secretExtraHeaders: ["s"],
+            insecureSkipVerify: true,
+          },
+        },
+        preallocation: true,
+        priorityClassName: "high",
+        serviceAccountName: "sa",
+      },
+    });
+    const step = decideDataVolume(facts({ dataVolume }), options).steps.find((one) => one.do === "create");
+    expect(step?.do === "create" && step.object.metadata).toEqual({
+      name: "disk",
+      namespace: "default",
+      labels: {
+        app: "containerized-data-importer",
+        "app.kubernetes.io/component": "storage",
+        "app.kubernetes.io/managed-by": "cdi-controller",
+        "alerts.k8s.io/KubePersistentVolumeFillingUp": "disabled",
+        team: "a",
+      },
+      annotations: {
+        mine: "yes",
+        [annotations.usePopulator]: "false",
+        [annotations.podRestarts]: "0",
+        [annotations.contentType]: "kubevirt",
+        [annotations.preallocationRequested]: "true",
+        [annotations.createdForDataVolume]: dataVolume.metadata.uid,
+        [annotations.podPriorityClassName]: "high",
+        [annotations.podServiceAccountName]: "sa",
+        [annotations.importSource]: "http",
+        [annotations.importEndpoint]: "https://a/b",
+        [annotations.importSecretName]: "keys",
+        [annotations.importCertConfigMap]: "ca",
+        [annotations.importChecksum]: "md5:1",
+        [annotations.importInsecureSkipVerify]: "true",
+        "cdi.kubevirt.io/storage.import.extraHeaders.0": "A: 1",
+        "cdi.kubevirt.io/storage.import.secretExtraHeaders.0": "s",
+      },
+      ownerReferences: [
+        expect.objectContaining({ kind: "DataVolume", name: "disk", controller: true, blockOwnerDeletion: true }),
+      ],
+    });
+  });
+  test("blank is source none", () => {
+    const step = decideDataVolume(
+      facts({ dataVolume: aDataVolume({ spec: { source: { blank: {} } } }) }),
+      options,
+    ).steps.find((one) => one.do === "create");
+    expect(step?.do === "create" && step.object.metadata.annotations).toMatchObject({
+      [annotations.importSource]: "none",
+    });
+  });
+});
