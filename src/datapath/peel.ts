@@ -31,10 +31,11 @@ export async function peel(input: Readable, signal: AbortSignal, log: Log): Prom
     for (;;) {
       const { head, rest } = await peek(stream, sniffBytes);
       stream = rest;
-      if (head.length < smallestDiskBytes) {
+      const layer = sniffCompression(head);
+      // Of the disk, not of its wrapping: an empty disk compresses to next to nothing.
+      if (!layer && head.length < smallestDiskBytes) {
         throw tooShort(layers.length === 0 ? "the source" : `the source under ${layers.join(" and ")}`, head.length);
       }
-      const layer = sniffCompression(head);
       if (!layer) return { head, body: rest, layers };
       if (layers.length === deepest) {
         throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);

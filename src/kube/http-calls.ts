@@ -36,13 +36,12 @@ function send(server: string, options: RequestOptions, call: Call, retried = fal
     ...(call.signal ? { signal: call.signal } : {}),
   });
   return new Promise<IncomingMessage>((resolve, reject) => {
-    if (call.timeoutMs > 0) {
-      request.setTimeout(call.timeoutMs, () => {
-        request.destroy(
-          new Error(`no answer from ${url.host} to ${call.method} ${url.pathname} in ${call.timeoutMs} ms`),
-        );
-      });
-    }
+    // 0 also takes back the limit an earlier call left on a connection taken up again.
+    request.setTimeout(call.timeoutMs, () => {
+      request.destroy(
+        new Error(`no answer from ${url.host} to ${call.method} ${url.pathname} in ${call.timeoutMs} ms`),
+      );
+    });
     request.once("socket", (socket) => socket.setKeepAlive(true, 30_000));
     request.once("response", resolve);
     request.on("error", (cause: NodeJS.ErrnoException) => {

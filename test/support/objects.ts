@@ -197,7 +197,7 @@ export const aConfig = (
   apiVersion: "cdi.kubevirt.io/v1beta1",
   kind: "CDIConfig",
   metadata: { name: "config" },
-  spec: { ...(parts.gates ? { featureGates: parts.gates } : {}) },
+  spec: parts.gates ? { featureGates: parts.gates } : {},
   status: {
     filesystemOverhead: { global: parts.overhead ?? "0.06" },
     ...(parts.scratchClass === undefined ? {} : { scratchSpaceStorageClass: parts.scratchClass }),

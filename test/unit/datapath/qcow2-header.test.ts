@@ -1,7 +1,7 @@
 // Headers as qemu writes them, and as somebody would write them who means harm.
 import { expect, test } from "vitest";
 import { readHeader } from "../../../src/datapath/qcow2/header.ts";
-import type { Fault } from "../../../src/lib/faults.ts";
+import type { Fault, FaultCode } from "../../../src/lib/faults.ts";
 
 interface Fields {
   version?: number;
@@ -60,7 +60,7 @@ test.for<{ when: string; fields: Fields; gives: object }>([
   expect(readHeader(header(fields))).toMatchObject(gives);
 });
 
-test.for<{ when: string; fields: Fields; code: string; says: string }>([
+test.for<{ when: string; fields: Fields; code: FaultCode; says: string }>([
   {
     when: "a backing file",
     fields: { backingOffset: 512n },

@@ -1,0 +1,233 @@
+import { describe, expect, test } from "vitest";
+import { annotations } from "../../../src/api/annotations.ts";
+import type { DataVolume } from "../../../src/api/data-volume.ts";
+import {
+  decideClaimRefused,
+  decideDataVolume,
+  type DecideOptions,
+} from "../../../src/controllers/datavolume/import/decide.ts";
+import type { DataVolumeFacts } from "../../../src/controllers/datavolume/import/observe.ts";
+import { computeStatus } from "../../../src/controllers/datavolume/import/status.ts";
+import { shownStep, type Step } from "../../../src/kube/index.ts";
+import { aClaim, aConfig, aDataVolume, aDefaultClass, aProfile, aStorageClass } from "../../support/objects.ts";
+import { noonMs } from "../../support/test-clock.ts";
+
+const options: DecideOptions = {
+  controller: { cdiNamespace: "cdi", importerImage: "importer:test", pullPolicy: "IfNotPresent", verbosity: 1 },
+  dropped: new Set(),
+  nowMs: noonMs,
+};
+const storage: DataVolumeFacts["storage"] = {
+  config: aConfig(),
+  classes: [aDefaultClass("local")],
+  profiles: [aProfile("local", [{ accessModes: ["ReadWriteOnce"], volumeMode: "Filesystem" }])],
+  volumes: [],
+};
+const facts = (parts: Partial<DataVolumeFacts> = {}): DataVolumeFacts => ({
+  dataVolume: aDataVolume(),
+  storage,
+  reading: undefined,
+  ...parts,
+});
+
+const told = (events: readonly Step[]) =>
+  events.map((step) => (step.do === "tell" ? `${step.type} ${step.reason} ${step.message}` : step.do));
+
+describe("what is done", () => {
+  const statusStep = "patch DataVolume default/disk status";
+  const claimStep = "patch PersistentVolumeClaim default/disk";
+  const settled = computeStatus(
+    { dataVolume: aDataVolume(), claim: aClaim(), needsWork: true, waitsForConsumer: false, reading: undefined },
+    noonMs,
+  ).status;
+  const rows: { when: string; seen: DataVolumeFacts | undefined; steps: string[] }[] = [
+    { when: "gone", seen: undefined, steps: [] },
+    {
+      when: "another source",
+      seen: facts({ dataVolume: aDataVolume({ spec: { source: { upload: {} } } }) }),
+      steps: [],
+    },
+    {
+      when: "being deleted",
+      seen: facts({
+        dataVolume: aDataVolume({ metadata: { name: "disk", deletionTimestamp: "2026-01-02T03:00:00Z" } }),
+      }),
+      steps: [],
+    },
+    {
+      when: "on the populator road",
+      seen: facts({ dataVolume: aDataVolume({ annotations: { [annotations.usePopulator]: "true" } }) }),
+      steps: [],
+    },
+    {
+      when: "new",
+      seen: facts({
+        dataVolume: {
+          ...aDataVolume(),
+          metadata: { name: "disk", namespace: "default", uid: "u", resourceVersion: "100" },
+        },
+      }),
+      steps: [
+        "patch DataVolume default/disk",
+        "create PersistentVolumeClaim default/disk",
+        statusStep,
+        "tell Normal Pending",
+      ],
+    },
+    {
+      when: "waiting for a claim that comes filled",
+      seen: facts({ dataVolume: aDataVolume({ annotations: { [annotations.prePopulated]: "disk" } }) }),
+      steps: [statusStep, "tell Normal NotFound"],
+    },
+    {
+      when: "claim deleted under it",
+      seen: facts({ dataVolume: aDataVolume({ status: { ...settled, phase: "Succeeded" } }) }),
+      steps: ["create PersistentVolumeClaim default/disk", statusStep, "tell Normal Pending"],
+    },
+    {
+      when: "no class to choose from",
+      seen: facts({ storage: { ...storage, classes: [] } }),
+      steps: [statusStep, "tell Warning ErrClaimNotValid", "tell Normal ErrClaimNotValid"],
+    },
+    { when: "nothing new", seen: facts({ dataVolume: aDataVolume({ status: settled }), claim: aClaim() }), steps: [] },
+    {
+      when: "claim being deleted",
+      seen: facts({ claim: aClaim({ metadata: { name: "disk", deletionTimestamp: "2026-01-02T03:00:00Z" } }) }),
+      steps: ["tell Warning ErrResourceMarkedForDeletion"],
+    },
+    {
+      when: "somebody else's claim",
+      seen: facts({
+        claim: aClaim({ metadata: { name: "disk", namespace: "default", annotations: {}, ownerReferences: [] } }),
+      }),
+      steps: ["tell Warning ErrResourceExists"],
+    },
+    {
+      when: "a claim filled for it",
+      seen: facts({
+        claim: aClaim({
+          metadata: {
+            name: "disk",
+            namespace: "default",
+            annotations: { [annotations.populatedFor]: "disk" },
+            ownerReferences: [],
+          },
+        }),
+      }),
+      steps: [
+        claimStep,
+        "patch DataVolume default/disk",
+        statusStep,
+        "tell Normal ImportSucceeded",
+        "tell Normal Bound",
+      ],
+    },
+    {
+      when: "a claim it may adopt",
+      seen: facts({
+        dataVolume: aDataVolume({ annotations: { [annotations.allowClaimAdoption]: "true" } }),
+        claim: aClaim({ metadata: { name: "disk", namespace: "default", annotations: {}, ownerReferences: [] } }),
+      }),
+      steps: [claimStep, statusStep, "tell Normal ImportSucceeded", "tell Normal Bound"],
+    },
+    {
+      when: "asked to try again",
+      seen: facts({
+        dataVolume: aDataVolume({ annotations: { [annotations.importRetry]: "1" }, status: settled }),
+        claim: aClaim(),
+      }),
+      steps: [claimStep],
+    },
+  ];
+  test.each(rows)("$when", ({ seen, steps }) =>
+    expect(decideDataVolume(seen, options).steps.map(shownStep)).toEqual(steps),
+  );
+
+  test("the claim waits for its consumer where the class and the gate say so", () => {
+    const waiting = {
+      ...storage,
+      config: aConfig({ gates: ["HonorWaitForFirstConsumer"] }),
+      classes: [aStorageClass("local", { wffc: true })],
+    };
+    const plan = decideDataVolume(facts({ storage: waiting, claim: aClaim({ phase: "Pending" }) }), options);
+    expect(JSON.stringify(plan.steps[0])).toContain('"phase":"WaitForFirstConsumer"');
+  });
+  test("text that is neither true nor false is an error", () => {
+    const dataVolume = aDataVolume({ annotations: { [annotations.usePopulator]: "maybe" } });
+    expect(() => decideDataVolume(facts({ dataVolume }), options)).toThrow("must be true or false");
+  });
+  test("quota is told in the server's words", () => {
+    const plan = decideClaimRefused(facts(), "forbidden: exceeded quota: small", options);
+    expect(told(plan.steps)).toEqual([
+      "patch",
+      "Warning ErrExceededQuota forbidden: exceeded quota: small",
+      "Normal ErrExceededQuota forbidden: exceeded quota: small",
+    ]);
+    expect(plan.lookAgainInMs).toBe(10_000);
+  });
+
+  test("the claim bears what the lifecycle says", () => {
+    const dataVolume: DataVolume = aDataVolume({
+      labels: { team: "a" },
+      annotations: { mine: "yes", [annotations.populatedFor]: "x" },
+      spec: {
+        source: {
+          http: {
+            url: "https://a/b",
+            secretRef: "keys",
+            certConfigMap: "ca",
+            checksum: "md5:1",
+            extraHeaders: ["A: 1"],
+            secretExtraHeaders: ["s"],
+            insecureSkipVerify: true,
+          },
+        },
+        preallocation: true,
+        priorityClassName: "high",
+        serviceAccountName: "sa",
+      },
+    });
+    const step = decideDataVolume(facts({ dataVolume }), options).steps.find((one) => one.do === "create");
+    expect(step?.do === "create" && step.object.metadata).toEqual({
+      name: "disk",
+      namespace: "default",
+      labels: {
+        app: "containerized-data-importer",
+        "app.kubernetes.io/component": "storage",
+        "app.kubernetes.io/managed-by": "cdi-controller",
+        "alerts.k8s.io/KubePersistentVolumeFillingUp": "disabled",
+        team: "a",
+      },
+      annotations: {
+        mine: "yes",
+        [annotations.usePopulator]: "false",
+        [annotations.podRestarts]: "0",
+        [annotations.contentType]: "kubevirt",
+        [annotations.preallocationRequested]: "true",
+        [annotations.createdForDataVolume]: dataVolume.metadata.uid,
+        [annotations.podPriorityClassName]: "high",
+        [annotations.podServiceAccountName]: "sa",
+        [annotations.importSource]: "http",
+        [annotations.importEndpoint]: "https://a/b",
+        [annotations.importSecretName]: "keys",
+        [annotations.importCertConfigMap]: "ca",
+        [annotations.importChecksum]: "md5:1",
+        [annotations.importInsecureSkipVerify]: "true",
+        "cdi.kubevirt.io/storage.import.extraHeaders.0": "A: 1",
+        "cdi.kubevirt.io/storage.import.secretExtraHeaders.0": "s",
+      },
+      ownerReferences: [
+        expect.objectContaining({ kind: "DataVolume", name: "disk", controller: true, blockOwnerDeletion: true }),
+      ],
+    });
+  });
+  test("blank is source none", () => {
+    const step = decideDataVolume(
+      facts({ dataVolume: aDataVolume({ spec: { source: { blank: {} } } }) }),
+      options,
+    ).steps.find((one) => one.do === "create");
+    expect(step?.do === "create" && step.object.metadata.annotations).toMatchObject({
+      [annotations.importSource]: "none",
+    });
+  });
+});
