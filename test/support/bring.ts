@@ -37,21 +37,24 @@ export async function makePlace(requestBytes?: number): Promise<Place> {
   };
 }
 
-export const bring = (
+/** @param more fields of the job; `scratch: "none"` takes the scratch space away */
+export function bring(
   source: Source,
-  { sink, scratch }: Place,
-  more: Partial<ImportJob> = {},
-): Promise<ImportOutcome> =>
-  importImage({
+  place: Place,
+  more: Omit<Partial<ImportJob>, "scratch"> & { scratch?: "none" } = {},
+): Promise<ImportOutcome> {
+  const { scratch, ...fields } = more;
+  return importImage({
     source,
-    sink,
+    sink: place.sink,
     progress: newProgress(),
     log: silentLog,
     signal: new AbortController().signal,
     preallocate: false,
-    scratch: { dir: scratch, fileName: "tmpimage" },
-    ...more,
+    ...(scratch === "none" ? {} : { scratch: { dir: place.scratch, fileName: "tmpimage" } }),
+    ...fields,
   });
+}
 
 /** @returns what it failed with; a fault's code where it is one */
 export async function failureOf(act: Promise<unknown>): Promise<{ code: string; message: string }> {

@@ -9,6 +9,7 @@ import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
 import { attemptsSpent } from "../parts/attempts.ts";
 import {
+  cameAfterBytes,
   exitsOf,
   faultOfExit,
   lastExit,
@@ -157,7 +158,8 @@ function stumbled(seen: WithPod, exit: TerminatedState, options: ControllerOptio
   const { claim, pod } = seen;
   const code = faultOfExit(exit);
   const exits = exitsOf(pod);
-  const delivered = annotationOf(claim, ourAnnotations.importDelivered) === "true" || seen.delivering;
+  const delivered =
+    annotationOf(claim, ourAnnotations.importDelivered) === "true" || seen.delivering || cameAfterBytes(exit);
   if (attemptsSpent({ code, exits, delivered, forever: wantsForever(claim) })) return failed(seen, exit);
   const isNews = annotationOf(claim, ourAnnotations.importAttempt) !== String(exits);
   const wanted: Wanted = {

@@ -68,6 +68,10 @@ export function faultOfExit(exit: TerminatedState): FaultCode {
   return codeOfExit(exit.exitCode) ?? texts.find(([pattern]) => pattern.test(text))?.[1] ?? "Unclassified";
 }
 
+/** Texts of failures that came after the source had answered with bytes begin so (importer.md section 4.1). */
+export const cameAfterBytes = (exit: TerminatedState): boolean =>
+  (exit.message ?? "").startsWith("Unable to process data: ");
+
 const tooSmall =
   /is larger than the reported available|no space left on device|file largest block is bigger than maxblock|disk quota exceeded/;
 

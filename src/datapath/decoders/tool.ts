@@ -40,5 +40,7 @@ export function complaintOf(name: string, tool: string, result: ToolResult): Fau
     .join("; ");
   // An honest stream that wants more memory than a decoder is given, or a hostile one.
   if (/memory/i.test(words)) return new Fault("ImageRefused", `unable to decompress ${name}: ${words}`);
-  return corrupt(name, words || `${tool} ended with ${signal ?? `status ${exitCode}`}`);
+  // Killed from outside, as for want of memory: that says nothing of the bytes.
+  if (signal) return new Fault("Unclassified", `decompressing ${name}: ${tool} was ended by ${signal}`);
+  return corrupt(name, words || `${tool} ended with status ${exitCode}`);
 }

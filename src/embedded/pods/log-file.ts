@@ -36,7 +36,7 @@ export async function openLog(path: string, clock: Clock, limitBytes = logFileLi
   const copies: Promise<void>[] = [];
 
   async function put(text: string): Promise<void> {
-    if (bytes + text.length > limitBytes && bytes > 0) {
+    if (bytes + Buffer.byteLength(text) > limitBytes && bytes > 0) {
       await closeStream(file);
       await rename(path, turnedOver(path));
       file = createWriteStream(path, { flags: "a" });
@@ -47,12 +47,24 @@ export async function openLog(path: string, clock: Clock, limitBytes = logFileLi
     news.emit("line");
   }
 
+  /** Lines together, but never more than fits one file. */
+  function pieces(lines: readonly string[]): string[] {
+    const joined: string[] = [];
+    for (const one of lines) {
+      const last = joined.at(-1);
+      if (last !== undefined && Buffer.byteLength(last) + Buffer.byteLength(one) <= limitBytes)
+        joined[joined.length - 1] = last + one;
+      else joined.push(one);
+    }
+    return joined;
+  }
+
   async function copyLines(stream: Readable): Promise<void> {
     let rest = "";
     stream.setEncoding("utf8");
     const write = (lines: string[]): Promise<void> => {
       const time = new Date(clock.now()).toISOString().replace("Z", "000000Z");
-      line = line.then(() => put(lines.map((one) => `${time} ${one}\n`).join("")));
+      for (const text of pieces(lines.map((one) => `${time} ${one}\n`))) line = line.then(() => put(text));
       return line;
     };
     for await (const chunk of stream as AsyncIterable<string>) {

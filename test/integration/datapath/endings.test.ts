@@ -61,15 +61,19 @@ describe("nothing outlives an import", () => {
     await nothingLeft(place, signal);
   });
 
-  test.for(compressions)("%s into a target that fails, while the source says nothing more", async (wrapping) => {
-    const place = await makePlace();
-    const { signal } = new AbortController();
-    const failing = withWrite(place, () => Promise.reject(new Fault("TargetIo", "the disk is on fire")));
-    const bytes = (await rawUnder(wrapping)).subarray(0, 2 * MIB);
-    const source = bytesSource(bytes, { after: "stall", sizeBytes: 3 * MIB });
-    expect((await failureOf(bring(source, failing, { signal }))).code).toBe("TargetIo");
-    await nothingLeft(place, signal);
-  });
+  // Not xz: it may wait for input while its threads still work, and then gives nothing to write.
+  test.for(["gz", "zst"] as const)(
+    "%s into a target that fails, while the source says nothing more",
+    async (wrapping) => {
+      const place = await makePlace();
+      const { signal } = new AbortController();
+      const failing = withWrite(place, () => Promise.reject(new Fault("TargetIo", "the disk is on fire")));
+      const bytes = (await rawUnder(wrapping)).subarray(0, 2 * MIB);
+      const source = bytesSource(bytes, { after: "stall", sizeBytes: 3 * MIB });
+      expect((await failureOf(bring(source, failing, { signal }))).code).toBe("TargetIo");
+      await nothingLeft(place, signal);
+    },
+  );
 
   test.for(wrappings)("%s, aborted while it is written", async (wrapping) => {
     const place = await makePlace();
@@ -157,7 +161,7 @@ describe("an error of the source stays its own", () => {
     const bytes = ((await layered[layers]?.()) ?? raw).subarray(0, after);
     const place = await makePlace();
     const source = bytesSource(bytes, {
-      then: new Fault("SourceStalled", "no byte for a while"),
+      after: new Fault("SourceStalled", "no byte for a while"),
       sizeBytes: undefined,
     });
     expect(await failureOf(bring(source, place))).toEqual({ code: "SourceStalled", message: "no byte for a while" });
