@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { kinds } from "../src/api/kinds.ts";
-import type { KubeObject } from "../src/api/meta.ts";
+import type { KindRef, KubeObject } from "../src/api/meta.ts";
 import { importerImage, startEmbedded } from "../src/embedded/index.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { silentLog } from "../src/lib/log.ts";
@@ -74,10 +74,7 @@ const onDataVolume = (dataVolume: KubeObject): void => {
   if (succeeded.has("warm-up")) warm.resolve();
   if (succeeded.size === count) all.resolve();
 };
-const watch = async (
-  kind: typeof kinds.pod | typeof kinds.dataVolume,
-  see: (object: KubeObject) => void,
-): Promise<void> => {
+const watch = async (kind: KindRef, see: (object: KubeObject) => void): Promise<void> => {
   const { resourceVersion } = await embedded.client.list(kind);
   for await (const event of embedded.client.watch(kind, { resourceVersion, signal: stop.signal })) {
     if (event.type === "ADDED" || event.type === "MODIFIED") see(event.object);

@@ -50,7 +50,13 @@ export async function runUp(options: UpOptions, out: NodeJS.WritableStream, sign
       const sample = await startSample({
         ...(source === undefined ? {} : { source }),
         ...(preferredPort === undefined ? {} : { preferredPort }),
-        ...{ slow, dir, client: embedded.client, out, env, log, signal },
+        slow,
+        dir,
+        client: embedded.client,
+        out,
+        env,
+        log,
+        signal,
       });
       closing.push(sample);
       if (sample.port !== undefined) await save(dir, { ...saved, samplePort: sample.port });
