@@ -100,7 +100,7 @@ describe("nothing outlives an import", () => {
   });
 
   test("a convert, aborted in the middle", async () => {
-    const images = await makeImages({ folder: await makeFolder(), sizeBytes: 48 * MIB, extents: 8 });
+    const images = await makeImages({ folder: await makeFolder(), sizeBytes: 32 * MIB, extents: 8 });
     const place = await makePlace();
     const stop = new AbortController();
     const lend = place.sink.lend.bind(place.sink);
@@ -117,7 +117,7 @@ describe("nothing outlives an import", () => {
         return loan;
       },
     };
-    const source = distantFile(await images.file("qcow2-compressed", "xz"));
+    const source = distantFile(await images.file("qcow2-compressed", "gz"));
     const act = bring(source, { ...place, sink }, { signal: stop.signal });
     expect((await failureOf(act)).message).toBe("stopped by the test");
     await nothingLeft(place, stop.signal);
