@@ -86,7 +86,8 @@ function resultOf(done: ImportDone): Record<string, unknown> {
     virtualSize: done.virtualSizeBytes,
     bytesRead: done.bytesRead,
     bytesWritten: done.bytesWritten,
-    allocated: done.allocatedBytes,
+    // A device tells no blocks: what was written is what it had to allocate.
+    allocated: done.allocatedBytes ?? done.bytesWritten,
     scratchPeak: done.scratchPeakBytes,
     sha256: done.sha256,
     seconds: Math.round(done.seconds * 1000) / 1000,
