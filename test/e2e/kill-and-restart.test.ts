@@ -34,7 +34,7 @@ test.each(["Filesystem", "Block"])("the import into a %s volume is finished by t
   const dir = await temporaryDir();
   const first = await startCdiUp({ dir });
   await first.kubectlWith(manifest("survivor", server.url("/disk.img"), mode), "apply", "-f", "-");
-  await first.kubectl("wait", "--for=jsonpath={.status.phase}=ImportInProgress", "dv/survivor", "--timeout=20s");
+  await first.untilPhase("survivor", "ImportInProgress");
   await expect.poll(() => server.requests.some((request) => request.bodyBytes > mib), { timeout: 10_000 }).toBe(true);
   const uid = await first.kubectl("get", "dv", "survivor", "-o", "jsonpath={.metadata.uid}");
   await first.kill();

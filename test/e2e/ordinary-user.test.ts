@@ -4,19 +4,18 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { removeDir, startCdiUp, temporaryDir } from "../support/cdi-up.ts";
 import { startHttpServer } from "../support/http-server.ts";
+import { asOrdinaryUser, noOrdinaryUser, ordinaryUser } from "../support/ordinary-user.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
 const mib = 1024 * 1024;
 const image = makeSparseImage(16 * mib, 50, 9);
 const isRoot = process.getuid?.() === 0;
-const nobody = 65534;
-const prefix = isRoot ? ["setpriv", "--reuid", String(nobody), "--regid", String(nobody), "--clear-groups", "--"] : [];
 
-test.each(["Filesystem", "Block"])("imports into a %s volume", async (mode) => {
+test.skipIf(noOrdinaryUser !== undefined).each(["Filesystem", "Block"])("imports into a %s volume", async (mode) => {
   const server = await startHttpServer({ files: { "/disk.img": image } });
   const dir = await temporaryDir();
-  if (isRoot) await chown(dir, nobody, nobody);
-  const up = await startCdiUp({ dir, prefix, env: { HOME: dir } });
+  if (isRoot) await chown(dir, ordinaryUser, ordinaryUser);
+  const up = await startCdiUp({ dir, prefix: [...asOrdinaryUser], env: { HOME: dir } });
   try {
     const manifest = JSON.stringify({
       apiVersion: "cdi.kubevirt.io/v1beta1",

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { runText } from "./run-text.ts";
 
 export const checkout = join(import.meta.dirname, "..", "..");
@@ -20,6 +21,8 @@ export interface CdiUp {
   /** SIGKILL and wait. */
   kill(): Promise<void>;
   kubectl(...args: string[]): Promise<string>;
+  /** Polls a DataVolume's phase: `wait --for=jsonpath` is not in every kubectl. */
+  untilPhase(name: string, phase: string): Promise<void>;
   /** With text on standard input: `apply -f -`. */
   kubectlWith(input: string, ...args: string[]): Promise<string>;
 }
@@ -65,6 +68,7 @@ export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env
   };
   const binary = process.env.CDI_KUBECTL || "kubectl";
   const kubectlEnv = { ...process.env, KUBECONFIG: kubeconfig, HOME: dir };
+  const kubectl = (...rest: string[]): Promise<string> => runText(binary, rest, { env: kubectlEnv });
   return {
     dir,
     kubeconfig,
@@ -72,7 +76,11 @@ export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env
     printed: () => text,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
-    kubectl: (...rest) => runText(binary, rest, { env: kubectlEnv }),
+    kubectl,
+    async untilPhase(name, phase) {
+      const seen = (): Promise<string> => kubectl("get", "dv", name, "-o", "jsonpath={.status.phase}");
+      await expect.poll(seen, { timeout: 20_000, interval: 50 }).toBe(phase);
+    },
     kubectlWith: (input, ...rest) => runText(binary, rest, { env: kubectlEnv, input }),
   };
 }

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { cleanLeftovers } from "../../../src/embedded/pods/leftovers.ts";
 import { silentLog } from "../../../src/lib/log.ts";
+import { noOrdinaryUser, ordinaryUser } from "../../support/ordinary-user.ts";
 import { filesUnder, isRoot, tracesOf } from "./node.ts";
 
-const ordinaryUser = 65534;
 const rows = [
   { as: "root", road: "device", uid: 0 },
   { as: "root", road: "folder", uid: 0 },
@@ -30,7 +30,8 @@ async function startLone(dir: string, road: string, uid: number, script: string)
   return child;
 }
 
-test.each(rows)("as $as on the $road road nothing lives on", async ({ road, uid }) => {
+test.for(rows)("as $as on the $road road nothing lives on", async ({ road, uid }, context) => {
+  if (uid !== 0 && noOrdinaryUser) context.skip(noOrdinaryUser);
   const dir = await realpath(await mkdtemp(join(tmpdir(), "cdi-killed-")));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   await chmod(dir, 0o755);
