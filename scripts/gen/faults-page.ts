@@ -1,4 +1,5 @@
 // docs/reference/faults.md: the catalog of faults for the person who met one.
+import { faultRows, type FaultRow as FaultRowSeen } from "../../test/e2e/fault-rows.ts";
 import { attemptsOf, FAULTS, type FaultRow, type RetryClass } from "../../src/lib/faults.ts";
 
 const retryWords: Readonly<Record<RetryClass, string>> = {
@@ -34,7 +35,26 @@ export function faultsPage(): string {
     ([code, { exit, retry, text, remedy }]) =>
       `## ${code}\n\n${text}\n\n- Exit status ${exit}; ${retryWords[retry]}.\n- ${remedy}\n`,
   );
-  return `${head}${table.join("\n")}\n\n${sections.join("\n")}`;
+  return `${head}${table.join("\n")}\n\n${seen()}\n${sections.join("\n")}`;
 }
+
+/** Each row is asserted by a test with a real server. */
+function seen(): string {
+  const table = faultRows.map(({ when, code, attempts, text }: FaultRowSeen) => {
+    const [phase, tried] = attempts === "always" ? ["ImportInProgress", "without end"] : ["Failed", String(attempts)];
+    return `| ${cell(when)} | [${code}](#${code.toLowerCase()}) | ${tried} | ${phase} | \`${cell(text.trim())}\` |`;
+  });
+  return `${seenHead}${table.join("\n")}\n`;
+}
+
+const seenHead = `## What it looks like
+
+The condition \`Running\` is False with reason \`Error\` (\`ChecksumError\` for a checksum) and this message, or one that begins
+so; \`Stalled\` is True with the code as its reason; one Warning event each bears them. While attempts remain the phase is
+\`ImportInProgress\`.
+
+| what is wrong | code | attempts | phase then | message |
+|---|---|---|---|---|
+`;
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
