@@ -72,6 +72,7 @@ export async function startControllers({
     async close() {
       stop.abort();
       await Promise.all([running.claims?.close(), running.dataVolumes?.close(), progress.close(), world.stopped]);
+      await apply.settled();
     },
   };
 }

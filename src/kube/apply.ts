@@ -25,9 +25,14 @@ export interface Apply {
    * @throws KubeError for a conflict (the caller saw an old object), StepRefused for other refusals
    */
   run(steps: readonly Step[], log: Log): Promise<(KubeObject | undefined)[]>;
+  /** Resolves when everything told so far is written or dropped. */
+  settled(): Promise<void>;
   /** Writes so far, by "create pods", "patch datavolumes", "tell ImportSucceeded", ... */
   readonly counts: ReadonlyMap<string, number>;
 }
+
+/** Events that wait to be written while the server is slow or away; more are dropped. */
+const mostWaiting = 1000;
 
 export function createApply(options: { client: KubeClient; clock: Clock; component: string }): Apply {
   const { client, clock, component } = options;
@@ -72,16 +77,30 @@ export function createApply(options: { client: KubeClient; clock: Clock; compone
         });
         return undefined;
       case "tell":
-        // An Event that cannot be written must not stop the work it tells of.
-        await tell(client, clock, component, step).catch((cause: unknown) => {
-          log.warn("Dropping an event", { reason: step.reason, cause: String(cause) });
-        });
+        tellLater(step, log);
         return undefined;
     }
   }
 
+  // Events are told behind the work, one after the other: nobody's next step waits for one, and one that cannot be written
+  // must not stop the work it tells of.
+  let tellings = Promise.resolve();
+  let waiting = 0;
+  function tellLater(step: Step & { do: "tell" }, log: Log): void {
+    if (waiting >= mostWaiting) {
+      log.warn("Dropping an event: too many wait", { reason: step.reason });
+      return;
+    }
+    waiting += 1;
+    tellings = tellings
+      .then(() => tell(client, clock, component, step))
+      .catch((cause: unknown) => log.warn("Dropping an event", { reason: step.reason, cause: String(cause) }))
+      .finally(() => (waiting -= 1));
+  }
+
   return {
     counts,
+    settled: () => tellings,
     async run(steps, log) {
       const versions = new Map<string, string>();
       const written: (KubeObject | undefined)[] = [];

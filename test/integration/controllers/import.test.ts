@@ -72,15 +72,19 @@ test("an import that goes well is told as upstream tells it", async () => {
     `ImportInProgress | ${bound} | Ready=False:TransferRunning: | Running=True:Pod is running: | N/A`,
     `Succeeded | ${bound} | Ready=True:: | Running=False:Completed:Import Complete | 100.0%`,
   ]);
-  expect(world.events("DataVolume", "http-fs")).toEqual([
-    "Normal Pending PVC http-fs Pending",
-    // One pass brings both: the phase's event is told before the conditions'.
-    "Normal ImportScheduled Import into http-fs scheduled",
-    "Normal Bound PVC http-fs Bound",
-    "Normal ImportInProgress Import into http-fs in progress",
-    "Normal ImportSucceeded Successfully imported into PVC http-fs",
-  ]);
-  expect(world.events("PersistentVolumeClaim", "http-fs")).toEqual(["Normal ImportSucceeded Import Successful"]);
+  await expect
+    .poll(() => world.events("DataVolume", "http-fs"))
+    .toEqual([
+      "Normal Pending PVC http-fs Pending",
+      // One pass brings both: the phase's event is told before the conditions'.
+      "Normal ImportScheduled Import into http-fs scheduled",
+      "Normal Bound PVC http-fs Bound",
+      "Normal ImportInProgress Import into http-fs in progress",
+      "Normal ImportSucceeded Successfully imported into PVC http-fs",
+    ]);
+  await expect
+    .poll(() => world.events("PersistentVolumeClaim", "http-fs"))
+    .toEqual(["Normal ImportSucceeded Import Successful"]);
   expect(done.status).toMatchObject({ claimName: "http-fs", observedGeneration: 1, transfer: { attempt: 1 } });
   expect(done.metadata.annotations?.["cdi.kubevirt.io/storage.usePopulator"]).toBe("false");
 });
@@ -128,6 +132,11 @@ test("a 404 is tried five times in upstream's words, then Failed with code and r
     "cdi.kubevirt.io/storage.condition.running": "false",
     "cdi.kubevirt.io/storage.pod.restarts": "4",
   });
+  // Events are written behind the work.
+  await expect
+    .poll(() => world.events("PersistentVolumeClaim", "http-404"))
+    .toEqual([`Warning ErrImportFailed ${text}`]);
+  await expect.poll(() => world.events("DataVolume", "http-404")).toHaveLength(7);
   const events = world.events("DataVolume", "http-404");
   expect(events.slice(0, 6)).toEqual([
     "Normal Pending PVC http-404 Pending",
@@ -138,7 +147,6 @@ test("a 404 is tried five times in upstream's words, then Failed with code and r
     expect.stringContaining("Warning SourceNotFound There is no such file on the server (404)."),
   ]);
   expect(events.slice(6)).toEqual(["Warning ImportFailed Failed to import into PVC http-404"]);
-  expect(world.events("PersistentVolumeClaim", "http-404")).toEqual([`Warning ErrImportFailed ${text}`]);
 
   await world.client.patch(
     { kind: kinds.dataVolume, namespace: "default", name: "http-404" },

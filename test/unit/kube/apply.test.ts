@@ -77,6 +77,7 @@ describe("steps", () => {
     const there = { ...aClaim(), count: 3 };
     const { calls, apply } = recording({ create: refuse(409, "AlreadyExists"), get: () => Promise.resolve(there) });
     await apply.run([{ do: "tell", about: aClaim(), type: "Normal", reason: "A", message: "b" }], silentLog);
+    await apply.settled();
     expect(calls[0]).toMatch(/^patch Event \{"count":4,/);
   });
 });
