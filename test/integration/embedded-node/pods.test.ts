@@ -180,7 +180,7 @@ describe.each(roads)("on the %s road", (road) => {
 
   test.skipIf(road !== "device")("a pod sees only its own world, as its own user, without capabilities", async () => {
     const script =
-      "id -u; id -G; ls /; grep CapBnd /proc/self/status; echo $$$$; touch /usr/x || true; ls /tmp; cat /proc/1/cmdline | tr '\\0' ' '";
+      "exec 2>&1; id -u; id -G; ls /; grep CapBnd /proc/self/status; echo $$$$; touch /usr/x || true; ls /tmp; cat /proc/1/cmdline | tr '\\0' ' '";
     await createPod(node, aPod("inside", script, { securityContext: { fsGroup: 107, supplementalGroups: [5] } }));
     await untilPod(node, "inside", phase("Succeeded"));
     const log = await logOf(node, "inside");
