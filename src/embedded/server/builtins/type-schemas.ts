@@ -60,6 +60,10 @@ const lines = new Map(
     .map((line) => [line.slice(0, line.search(/ |$/)), line] as const),
 );
 const made = new Map<string, StructuralSchema>();
+const names = new WeakMap<object, string>();
+
+/** The name under which a schema stands in the table; undefined for all others. */
+export const typeName = (schema: StructuralSchema): string | undefined => names.get(schema);
 
 /** @throws Error for a name that is not in the table */
 export function typeSchema(name: string): StructuralSchema {
@@ -82,6 +86,7 @@ export function typeSchema(name: string): StructuralSchema {
     ...(atomicTypes.has(name) ? { "x-kubernetes-map-type": "atomic" } : {}),
   };
   made.set(name, schema);
+  names.set(schema, name);
   return schema;
 }
 
