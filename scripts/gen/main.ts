@@ -1,6 +1,7 @@
 // Writes every generated file from its source of truth, or (--check) tells which are out of step.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { builtinTypes } from "./builtin-types.ts";
 import { controllerYaml, crdYamls } from "./manifests.ts";
 import { crdsPage } from "./crds-page.ts";
 import { faultsPage } from "./faults-page.ts";
@@ -12,6 +13,7 @@ export const generated: Readonly<Record<string, () => string>> = {
   ...crdYamls(),
   "manifests/controller.yaml": controllerYaml,
   "docs/reference/crds.md": crdsPage,
+  "src/embedded/server/builtins/builtin-types.ts": builtinTypes,
   "docs/reference/faults.md": faultsPage,
 };
 

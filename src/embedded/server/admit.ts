@@ -2,25 +2,34 @@
 import type { KubeObject } from "../../api/meta.ts";
 import type { AdmissionReader, Cause } from "../types.ts";
 import { ApiError, badRequest, invalid } from "./errors.ts";
+import { decodeBuiltin, type Decoded } from "./schema/decode-built-in.ts";
+import { metaSchema } from "./builtins/type-schemas.ts";
 import { keyFor, type Resource } from "./resource.ts";
 import { valueOf, type World, type WriteContext } from "./world.ts";
 
-/** Prunes, fills defaults and validates; changes `draft`. @throws ApiError 400 in strict mode, 422 */
-export function passSchema(
-  resource: Resource,
-  draft: KubeObject,
-  { fieldValidation = "Warn", warn }: WriteContext,
-): void {
+/** Drops what the kind does not know and tells of it; changes `draft`. @throws ApiError 400 and, for a patch, 422 */
+export function passDecoding(resource: Resource, draft: KubeObject, context: WriteContext): void {
+  const { fieldValidation = "Warn", warn, complaints = [], patching } = context;
+  const { kind, version, typed, schema } = resource;
+  const meta = decodeBuiltin(draft.metadata, metaSchema, "ObjectMeta", "metadata");
+  const body: Decoded = schema ? { unknown: schema.prune(draft) } : decodeBuiltin(draft, typed, kind);
+  const cannot = `${kind} in version "${version}" cannot be handled as a ${kind}`;
+  const wrong = body.wrong ?? meta.wrong;
+  if (wrong !== undefined) throw badRequest(`${cannot}: ${wrong}`);
+  const unknown = [...new Set([...meta.unknown, ...body.unknown])].map((path) => `unknown field "${path}"`);
+  const found = [...complaints, ...unknown];
+  if (found.length === 0 || fieldValidation === "Ignore") return;
+  if (fieldValidation === "Warn") return found.forEach((text) => warn?.(text));
+  const strict = `strict decoding error: ${found.join(", ")}`;
+  if (!patching) throw badRequest(`${cannot}: ${strict}`);
+  const message = `Invalid value: ${JSON.stringify(draft)}: ${strict}`;
+  throw invalid(resource, draft.metadata.name ?? "", [{ field: "patch", reason: "FieldValueInvalid", message }]);
+}
+
+/** Fills defaults and validates; changes `draft`. @throws ApiError 422 */
+export function passSchema(resource: Resource, draft: KubeObject): void {
   const { schema } = resource;
   if (!schema) return;
-  const unknown = schema.prune(draft).map((path) => `unknown field "${path}"`);
-  if (unknown.length > 0 && fieldValidation === "Strict") {
-    const { kind, version } = resource;
-    throw badRequest(
-      `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${unknown.join(", ")}`,
-    );
-  }
-  if (fieldValidation === "Warn") for (const text of unknown) warn?.(text);
   schema.fillDefaults(draft);
   const errors = schema.validate(draft);
   if (errors.length > 0) throw invalid(resource, draft.metadata.name ?? "", errors);

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { parse as parseYaml } from "yaml";
 import { badRequest, tooLarge, unsupportedMedia } from "./errors.ts";
+import { duplicateKeys } from "./schema/duplicates.ts";
 import { decodeBody, protobufMedia } from "./protobuf/decode.ts";
 
 /** As the real server: three mebibytes. */
@@ -24,12 +25,21 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Server-side apply sends YAML, or JSON, which YAML is. */
+export const applyMedia = "application/apply-patch+yaml";
+
+/** Fields the body names twice, as the real server tells of them. */
+export function duplicatesIn(media: string, bytes: Buffer): string[] {
+  if (media === protobufMedia || bytes[0] !== 0x7b) return [];
+  return duplicateKeys(bytes.toString()).map((path) => `duplicate field "${path}"`);
+}
+
 /** @returns undefined for an empty body. @throws ApiError 400, 415 */
 export function parseBody(media: string, bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
   if (media === protobufMedia) return decodeBody(bytes);
-  const yaml = media === "application/yaml";
-  if (!yaml && media !== "" && media !== "application/json" && !media.endsWith("+json")) {
+  const yaml = media === "application/yaml" || (media === applyMedia && bytes[0] !== 0x7b);
+  if (!yaml && media !== "" && media !== "application/json" && media !== applyMedia && !media.endsWith("+json")) {
     throw unsupportedMedia(["application/json", "application/yaml"]);
   }
   try {

@@ -3,6 +3,7 @@ import type { KubeObject } from "../../api/meta.ts";
 import { ageOf } from "./human-age.ts";
 import { compilePath } from "./json-path.ts";
 import type { CellValue, Column, Resource } from "./resource.ts";
+import { metaSchema } from "./builtins/type-schemas.ts";
 import { compileSchema } from "./schema/compile.ts";
 import { isRecord, type StructuralSchema } from "./schema/structural.ts";
 
@@ -82,6 +83,15 @@ function resourceOf({ group, names, scope }: CrdSpec, version: CrdVersion): Reso
     columns: [nameColumn, ...columns],
     schema: compileSchema(structural),
     structural,
+    typed: {
+      ...structural,
+      properties: {
+        ...structural.properties,
+        apiVersion: { type: "string" },
+        kind: { type: "string" },
+        metadata: metaSchema,
+      },
+    },
   };
 }
 

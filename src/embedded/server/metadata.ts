@@ -39,7 +39,6 @@ export function draftOf(resource: Resource, body: unknown, namespace: string | u
     if (metadata.name !== name)
       throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
   }
-  delete metadata.managedFields;
   return draft;
 }
 
@@ -191,7 +190,7 @@ export function keepServerFields(resource: Resource, draft: KubeObject, old: Kub
 }
 
 const bare = ({ metadata, ...rest }: KubeObject): object => {
-  const { resourceVersion: _version, generation: _generation, managedFields: _fields, ...kept } = metadata;
+  const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
   return { ...rest, metadata: kept };
 };
 export const sameContent = (a: KubeObject, b: KubeObject): boolean => isDeepStrictEqual(bare(a), bare(b));

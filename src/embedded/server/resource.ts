@@ -53,6 +53,10 @@ export interface Resource extends KindRef {
   readonly schema?: CompiledSchema;
   /** The schema as written in the CRD, for OpenAPI. */
   readonly structural?: StructuralSchema;
+  /** Every field of the whole object, metadata included: what ownership of fields and OpenAPI v3 read. */
+  readonly typed: StructuralSchema;
+  /** Other verbs than the usual; a kind that is only ever asked about has none but create. */
+  readonly verbs?: readonly string[];
   /** Complaints about an object as sent; `old` when it replaces one. */
   check?(sent: KubeObject, old?: KubeObject): FieldError[];
   /** Fills what the real server fills; `draft` may be changed. */

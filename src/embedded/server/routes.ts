@@ -12,6 +12,7 @@ import {
 import { methodNotAllowed, noSuchPath, unauthorized } from "./errors.ts";
 import { aggregatedVersion, shapeOf, wantsAggregated } from "./media.ts";
 import { openApiDocument } from "./openapi/document.ts";
+import { openApiIndex, openApiV3 } from "./openapi/v3.ts";
 import { encodeDocument } from "./openapi/protobuf.ts";
 import { targetOf } from "./request.ts";
 import { serveLogs } from "./serve-logs.ts";
@@ -105,9 +106,11 @@ function aboutServer(
       reading();
       return json(versionInfo);
     case "openapi":
-      if (second !== "v2" || depth !== 2) return undefined;
       reading();
-      return openApi(world, accept);
+      if (second === "v2" && depth === 2) return openApi(world, accept);
+      if (second !== "v3") return undefined;
+      if (depth === 2) return json(openApiIndex(registry));
+      return { code: 200, body: openApiV3(registry, words.slice(2).join("/")) };
     case "api":
       if (depth === 1) return wantsAggregated(accept) ? aggregated(world, true, accept) : json(apiVersions(address()));
       return depth === 2 ? json(apiResourceList(registry, second ?? "")) : undefined;
@@ -116,7 +119,9 @@ function aboutServer(
       if (depth === 2) return json(oneApiGroup(registry, second ?? ""));
       return depth === 3 && fourth === undefined ? json(apiResourceList(registry, `${second}/${third}`)) : undefined;
     case "":
-      return json({ paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/readyz", "/version"] });
+      return json({
+        paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"],
+      });
     default:
       return undefined;
   }

@@ -1,16 +1,17 @@
 // The verbs of one resource over HTTP: method and target in, answer out.
 import type { IncomingMessage } from "node:http";
 import { json, type Answer } from "./answers.ts";
-import { mediaOf, parseBody, readBody } from "./body.ts";
-import { badRequest, methodNotAllowed, noSuchPath, unsupportedMedia } from "./errors.ts";
+import { applyMedia, duplicatesIn, mediaOf, parseBody, readBody } from "./body.ts";
+import { badRequest, methodNotAllowed, noSuchPath } from "./errors.ts";
 import { shapeOf, type Shape } from "./media.ts";
+import { wrongOptions } from "./fields/manage.ts";
 import { patched, patchKindOf } from "./patch/index.ts";
 import { getObject, listObjects } from "./read.ts";
 import { deleteObject, type DeleteOptions } from "./remove.ts";
 import type { Target } from "./request.ts";
 import { isRecord } from "./schema/structural.ts";
 import { partialOf, tableOf } from "./tables.ts";
-import { createObject, replaceObject, updateObject } from "./write.ts";
+import { applyObject, createObject, replaceObject, updateObject } from "./write.ts";
 import type { Shown, World, WriteContext } from "./world.ts";
 
 interface Call {
@@ -21,7 +22,7 @@ interface Call {
 }
 
 export async function serveResource(call: Call): Promise<Answer> {
-  const { target, request } = call;
+  const { target, request, query } = call;
   const { name, subresource, resource } = target;
   if (subresource !== undefined && !(subresource === "status" && resource.hasStatus)) throw noSuchPath();
   switch (request.method) {
@@ -39,10 +40,14 @@ export async function serveResource(call: Call): Promise<Answer> {
         updateObject(call.world, resource, target.namespace, nameIn(target), body, context),
       );
     case "PATCH":
+      if (mediaOf(request) === applyMedia) return apply(call);
       return write(call, async (body, context) => {
+        if (query.has("force"))
+          throw wrongOptions("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden");
         const kind = patchKindOf(resource, mediaOf(request));
         const change = (old: Parameters<typeof patched>[0]): unknown => patched(old, kind, body);
-        return replaceObject(call.world, resource, target.namespace, nameIn(target), change, context);
+        const patching = { ...context, patching: true };
+        return replaceObject(call.world, resource, target.namespace, nameIn(target), change, patching);
       });
     case "DELETE":
       if (subresource !== undefined) throw methodNotAllowed();
@@ -98,19 +103,52 @@ async function write(
 ): Promise<Answer> {
   const { request, query, target } = call;
   const media = mediaOf(request);
-  // Server-side apply comes as YAML; it is refused as the media type it is, before its body is looked at.
-  if (media === "application/apply-patch+yaml")
-    throw unsupportedMedia(["application/json-patch+json", "application/merge-patch+json"]);
-  const body = parseBody(media, await readBody(request));
+  const bytes = await readBody(request);
+  const body = parseBody(media, bytes);
   if (body === undefined) throw badRequest("the request has no body");
   const warnings: string[] = [];
+  const fieldValidation = fieldValidationIn(query);
   const shown = await perform(body, {
+    manager: managerIn(call),
+    complaints: fieldValidation === "Ignore" ? [] : duplicatesIn(media, bytes),
     ...(target.subresource === "status" ? { subresource: "status" } : {}),
     dryRun: isDryRun(query.getAll("dryRun")),
-    fieldValidation: fieldValidationIn(query),
+    fieldValidation,
     warn: (text) => warnings.push(text),
   });
   return { ...shownAs(call, shown, code), warnings };
+}
+
+const longestManager = 128;
+
+/** The manager named, else the program's name as the agent tells it. @throws ApiError 422 */
+function managerIn({ query, request }: Call): string {
+  const named = query.get("fieldManager") ?? "";
+  if (Buffer.byteLength(named) > longestManager) {
+    throw wrongOptions("fieldManager", `Too long: may not be more than ${longestManager} bytes`, "FieldValueTooLong");
+  }
+  const agent = (request.headers["user-agent"] ?? "").split("/")[0] ?? "";
+  return named || agent.replaceAll(/[^\x20-\x7e]/g, "").slice(0, longestManager) || "unknown";
+}
+
+async function apply(call: Call): Promise<Answer> {
+  const { world, target, query } = call;
+  let created = false;
+  const answer = await write(call, async (body, context) => {
+    if (!query.get("fieldManager")) {
+      throw wrongOptions("fieldManager", "Required value: is required for apply patch", "FieldValueRequired");
+    }
+    const { complaints = [], fieldValidation, warn } = context;
+    if (complaints.length > 0 && fieldValidation === "Strict")
+      throw badRequest(`error strict decoding YAML: ${complaints.join(", ")}`);
+    for (const text of complaints) warn?.(text);
+    const force = query.get("force") === "true";
+    const { resource, namespace } = target;
+    const done = await applyObject(world, resource, namespace, nameIn(target), body, { ...context, force });
+    created = done.created;
+    return done.shown;
+  });
+  return created ? { ...answer, code: 201 } : answer;
 }
 
 function isDryRun(values: readonly string[]): boolean {

@@ -31,4 +31,12 @@ export interface WriteContext {
   readonly fieldValidation?: "Ignore" | "Warn" | "Strict";
   /** Texts for the Warning headers of the answer. */
   readonly warn?: (text: string) => void;
+  /** What decoding the body has found already: fields named twice. */
+  readonly complaints?: readonly string[];
+  /** Complaints are about what a patch made, not about a body. */
+  readonly patching?: boolean;
+  /** Who owns the fields that this write changes. @default "cdi-embedded" */
+  readonly manager?: string;
+  /** Owners of fields are settled: the draft carries them. */
+  readonly tracked?: boolean;
 }

@@ -4,12 +4,14 @@ import { randomUUID } from "node:crypto";
 import { stamp } from "../../lib/clock.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/meta.ts";
-import { passAdmission, passSchema } from "./admit.ts";
+import { passAdmission, passDecoding, passSchema } from "./admit.ts";
 import { randomSuffix } from "./builtins/pod-defaults.ts";
-import { alreadyExists, ApiError, forbidden, invalid, notFound } from "./errors.ts";
+import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from "./errors.ts";
 import { checkMetadata, checkPreconditions, draftOf, keepServerFields, sameContent, specChanged } from "./metadata.ts";
+import { applyConfig, trackUpdate, type Writer } from "./fields/manage.ts";
 import { builtinOf } from "./registry.ts";
 import { groupResource, keyFor, type Resource } from "./resource.ts";
+import { isRecord } from "./schema/structural.ts";
 import { shownRow, shownValue, valueOf, type Shown, type World, type WriteContext } from "./world.ts";
 
 /** Tries for a free name behind generateName. */
@@ -27,6 +29,7 @@ export async function createObject(
 ): Promise<Shown> {
   const draft = draftOf(resource, body, namespace);
   const { metadata } = draft;
+  if (!context.tracked) passDecoding(resource, draft, context);
   const key = nameNew(world, resource, draft);
   passNamespace(world, resource, draft);
   passDefinition(world, resource);
@@ -40,9 +43,10 @@ export async function createObject(
   if (resource.custom && resource.hasStatus) delete draft["status"];
   passCheck(resource, draft);
   resource.prepareCreate?.(draft);
-  passSchema(resource, draft, context);
+  passSchema(resource, draft);
   checkMetadata(resource, draft);
   passAdmission(world, resource, "CREATE", draft);
+  if (!context.tracked) trackUpdate(resource, draft, undefined, writerOf(world, context));
   if (world.store.get(key)) throw alreadyExists(resource, metadata.name ?? "");
   if (context.dryRun) return shownValue(draft);
   return shownRow(await world.store.put(key, (revision) => versioned(draft, revision), { ifRevision: 0 }));
@@ -106,6 +110,7 @@ export async function replaceObject(
   if (!row) throw notFound(resource, name);
   const old = valueOf(row);
   const draft = replacement(resource, draftOf(resource, change(old), namespace, name), old, context);
+  if (!context.tracked) trackUpdate(resource, draft, old, writerOf(world, context));
   if (context.subresource === undefined) passAdmission(world, resource, "UPDATE", draft, old);
   if (sameContent(draft, old)) return shownRow(row);
   if (resource.hasGeneration && context.subresource === undefined && specChanged(resource, draft, old)) {
@@ -144,14 +149,58 @@ export const updateObject = (
     context,
   );
 
+const writerOf = (world: World, { manager = "cdi-embedded", subresource }: WriteContext): Writer => ({
+  manager,
+  subresource,
+  now: stamp(world.clock.now()),
+});
+
+/**
+ * Server-side apply: creates what is not there, else lays the configuration over it.
+ * @throws ApiError 400, 404, 409 for other owners' fields unless `force`, 422
+ */
+export async function applyObject(
+  world: World,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+  body: unknown,
+  context: WriteContext & { readonly force: boolean },
+): Promise<{ shown: Shown; created: boolean }> {
+  const config = withoutNulls(draftOf(resource, body, namespace, name)) as KubeObject;
+  if (config.metadata.managedFields !== undefined) throw badRequest("metadata.managedFields must be nil");
+  const writer = { ...writerOf(world, context), force: context.force };
+  const tracked = { ...context, tracked: true };
+  if (world.store.get(keyFor(resource, namespace, name))) {
+    const change = (old: KubeObject): KubeObject => applyConfig(resource, old, config, writer);
+    return { shown: await replaceObject(world, resource, namespace, name, change, tracked), created: false };
+  }
+  if (context.subresource !== undefined) throw notFound(resource, name);
+  if (config.metadata.uid) {
+    const why = `uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`;
+    throw conflict(resource, name, why);
+  }
+  const fresh = applyConfig(resource, undefined, config, writer);
+  return { shown: await createObject(world, resource, namespace, fresh, tracked), created: true };
+}
+
+const withoutNulls = (value: unknown): unknown => {
+  if (Array.isArray(value)) return (value as unknown[]).map(withoutNulls);
+  if (!isRecord(value)) return value;
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(kept.map(([field, inner]) => [field, withoutNulls(inner)]));
+};
+
 /** The draft of the part this request may write; the rest stays as it was. */
 function replacement(resource: Resource, sent: KubeObject, old: KubeObject, context: WriteContext): KubeObject {
+  if (!context.tracked) passDecoding(resource, sent, context);
   checkPreconditions(resource, sent, old);
   let draft = sent;
   if (context.subresource === "status") {
     draft = structuredClone(old);
     if (sent["status"] === undefined) delete draft["status"];
     else draft["status"] = sent["status"];
+    if (context.tracked) draft.metadata.managedFields = sent.metadata.managedFields ?? [];
   } else {
     keepServerFields(resource, draft, old);
     if (resource.hasStatus) {
@@ -161,7 +210,7 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
     passCheck(resource, draft, old);
     resource.prepareUpdate?.(draft, old);
   }
-  passSchema(resource, draft, context);
+  passSchema(resource, draft);
   checkMetadata(resource, draft);
   draft.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
   return draft;

@@ -98,13 +98,13 @@ test.each([
   ["a body of another kind", "POST", configMaps, '{"apiVersion":"v1","kind":"Pod"}', json, 400, "BadRequest"],
   ["an unknown media type", "POST", configMaps, "x", { "content-type": "text/csv" }, 415, "UnsupportedMediaType"],
   [
-    "server-side apply",
+    "server-side apply by nobody",
     "PATCH",
     `${configMaps}/x`,
     "a: b",
     { "content-type": "application/apply-patch+yaml" },
-    415,
-    "UnsupportedMediaType",
+    422,
+    "Invalid",
   ],
   ["a verb that is none", "PUT", configMaps, "{}", json, 405, "MethodNotAllowed"],
   [

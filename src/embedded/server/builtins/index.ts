@@ -9,6 +9,7 @@ import * as columns from "./columns.ts";
 import { podColumns } from "./pod-columns.ts";
 import { fillPod } from "./pod-defaults.ts";
 import * as prepare from "./prepare.ts";
+import { typeSchema } from "./type-schemas.ts";
 
 type Row = [KindRef, readonly Column[], Partial<Resource>?];
 
@@ -87,5 +88,6 @@ export const builtins: readonly Resource[] = rows.map(([ref, cells, more]) => ({
   hasGeneration: false,
   nameRule: "subdomain",
   columns: cells,
+  typed: typeSchema(ref.kind),
   ...more,
 }));
