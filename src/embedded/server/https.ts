@@ -51,8 +51,15 @@ export async function listen(
   };
 }
 
+/** Asked once a connection: reading a certificate takes longer than many a request. */
+const admins = new WeakMap<TLSSocket, boolean>();
+
 /** A certificate of our authority with the administrator's name. */
 export function hasAdminCertificate(request: IncomingMessage): boolean {
   const socket = request.socket as TLSSocket;
-  return socket.authorized && socket.getPeerCertificate().subject?.CN === adminName;
+  const known = admins.get(socket);
+  if (known !== undefined) return known;
+  const answer = socket.authorized && socket.getPeerCertificate().subject?.CN === adminName;
+  admins.set(socket, answer);
+  return answer;
 }

@@ -1,4 +1,5 @@
 // Checks on metadata that all kinds share. Source: apimachinery validation of names, labels and annotations.
+import { copyJson } from "../../lib/copy-json.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject, ObjectMeta } from "../../api/meta.ts";
 import { badRequest, conflict, invalid } from "./errors.ts";
@@ -16,7 +17,7 @@ const annotationsLimitBytes = 256 * 1024;
  */
 export function draftOf(resource: Resource, body: unknown, namespace: string | undefined, name?: string): KubeObject {
   if (!isRecord(body)) throw badRequest("the body is no object");
-  const draft = structuredClone(body) as KubeObject;
+  const draft = copyJson(body) as KubeObject;
   draft.apiVersion ??= resource.apiVersion;
   draft.kind ??= resource.kind;
   if (draft.apiVersion !== resource.apiVersion || draft.kind !== resource.kind) {

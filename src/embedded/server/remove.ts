@@ -1,4 +1,5 @@
 // Delete: preconditions, finalizers, propagation, and the grace period of pods.
+import { copyJson } from "../../lib/copy-json.ts";
 import { stamp } from "../../lib/clock.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/meta.ts";
@@ -80,7 +81,7 @@ function checkDelete(
 
 /** The object with its deletion written down. A later delete may shorten the grace period, never lengthen it. */
 function markDeleted(world: World, old: KubeObject, options: DeleteOptions): KubeObject {
-  const draft = structuredClone(old);
+  const draft = copyJson(old);
   const { metadata } = draft;
   const grace = graceOf(old, options.gracePeriodSeconds);
   const running = metadata.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY;

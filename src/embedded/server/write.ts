@@ -1,5 +1,6 @@
 // Create and replace. All checks run in one turn with the write, so that nothing can come in between: the store's
 // expectation is a belt to these braces.
+import { copyJson } from "../../lib/copy-json.ts";
 import { randomUUID } from "node:crypto";
 import { stamp } from "../../lib/clock.ts";
 import { kinds } from "../../api/kinds.ts";
@@ -197,7 +198,7 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
   checkPreconditions(resource, sent, old);
   let draft = sent;
   if (context.subresource === "status") {
-    draft = structuredClone(old);
+    draft = copyJson(old);
     if (sent["status"] === undefined) delete draft["status"];
     else draft["status"] = sent["status"];
     if (context.tracked) draft.metadata.managedFields = sent.metadata.managedFields ?? [];
@@ -205,7 +206,7 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
     keepServerFields(resource, draft, old);
     if (resource.hasStatus) {
       if (old["status"] === undefined) delete draft["status"];
-      else draft["status"] = structuredClone(old["status"]);
+      else draft["status"] = copyJson(old["status"]);
     }
     passCheck(resource, draft, old);
     resource.prepareUpdate?.(draft, old);

@@ -1,4 +1,5 @@
 // What the real server fills into new objects of the other built-in kinds, and the few fields it keeps as they are.
+import { copyJson } from "../../../lib/copy-json.ts";
 import type { KubeObject } from "../../../api/meta.ts";
 import { at, list, section, strings } from "./fields.ts";
 
@@ -54,5 +55,5 @@ export function keepNamespaceFinalizers(draft: KubeObject, old: KubeObject): voi
 
 /** Conditions of a definition are its server's. */
 export function keepCrdStatus(draft: KubeObject, old: KubeObject): void {
-  draft["status"] = structuredClone(at(old, "status"));
+  draft["status"] = copyJson(at(old, "status"));
 }

@@ -1,5 +1,6 @@
 // Ownership of fields over writes: an update takes what it changes, an apply claims what it sets and gives up what it no longer
 // does, and meets a conflict where another owner disagrees. Source: structured-merge-diff, merge.Updater.
+import { copyJson } from "../../../lib/copy-json.ts";
 import type { KubeObject } from "../../../api/meta.ts";
 import { ApiError } from "../errors.ts";
 import type { Resource } from "../resource.ts";
@@ -113,7 +114,7 @@ export function applyConfig(
     return isEmptySet(lost) ? [] : [{ ...one, set: lost }];
   });
   if (conflicts.length > 0 && !force) throw applyConflict(conflicts);
-  const draft = structuredClone(object) as KubeObject;
+  const draft = copyJson(object) as KubeObject;
   writeManagers(draft, [...withoutFields(others, union(taken, changed.removed)), ...withSet(name, own, set, now)]);
   return draft;
 }
