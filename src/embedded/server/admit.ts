@@ -27,11 +27,11 @@ export function passDecoding(resource: Resource, draft: KubeObject, context: Wri
 }
 
 /** Fills defaults and validates; changes `draft`. @throws ApiError 422 */
-export function passSchema(resource: Resource, draft: KubeObject): void {
+export function passSchema(resource: Resource, draft: KubeObject, old?: KubeObject): void {
   const { schema } = resource;
   if (!schema) return;
   schema.fillDefaults(draft);
-  const errors = schema.validate(draft);
+  const errors = schema.validate(draft, old);
   if (errors.length > 0) throw invalid(resource, draft.metadata.name ?? "", errors);
 }
 

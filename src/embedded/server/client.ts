@@ -5,7 +5,8 @@ import type { WatchEvent } from "../../kube/index.ts";
 import { isNotFound } from "../../kube/index.ts";
 import type { KindRef } from "../../api/meta.ts";
 import { patched, patchKindOf } from "./patch/index.ts";
-import { getObject, listObjects } from "./read.ts";
+import { listPage } from "./page.ts";
+import { getObject } from "./read.ts";
 import { deleteObject } from "./remove.ts";
 import { keyFor } from "./resource.ts";
 import { openWatch } from "./watch.ts";
@@ -26,8 +27,9 @@ export function inProcessClient(world: World): KubeClient {
       return world.store.get(keyFor(resource, namespace, name)) && getObject(world, resource, namespace, name).value;
     },
     async list(kind, options = {}) {
-      const { revision, items } = listObjects(world, resourceOf(kind), options.namespace, options);
-      return { resourceVersion: String(revision), items: items.map(({ value }) => value) };
+      const page = listPage(world, resourceOf(kind), options.namespace, options);
+      const list = { resourceVersion: String(page.revision), items: page.items.map(({ value }) => value) };
+      return page.continue === undefined ? list : { ...list, continue: page.continue };
     },
     watch: (kind, { resourceVersion, signal, ...options }) =>
       watching(signal, (push) => {

@@ -22,6 +22,7 @@ interface CrdVersion {
   schema?: { openAPIV3Schema?: StructuralSchema };
   subresources?: { status?: object };
   additionalPrinterColumns?: CrdColumn[];
+  selectableFields?: { jsonPath: string }[];
 }
 export interface CrdSpec {
   group: string;
@@ -81,6 +82,7 @@ function resourceOf({ group, names, scope }: CrdSpec, version: CrdVersion): Reso
     hasGeneration: true,
     nameRule: "subdomain",
     columns: [nameColumn, ...columns],
+    selectable: version.selectableFields?.map(({ jsonPath }) => jsonPath.replace(/^\./, "")) ?? [],
     schema: compileSchema(structural),
     structural,
     typed: {

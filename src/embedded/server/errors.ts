@@ -13,9 +13,18 @@ export interface StatusDetails {
 
 export class ApiError extends KubeError {
   readonly details: StatusDetails | undefined;
-  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+  /** metav1.ListMeta of the Status: a list that went stale says how to go on. */
+  readonly metadata: { continue?: string };
+  constructor(
+    code: number,
+    reason: string,
+    message: string,
+    details?: StatusDetails,
+    metadata: { continue?: string } = {},
+  ) {
     super(code, reason, message);
     this.details = details;
+    this.metadata = metadata;
   }
 }
 
@@ -29,7 +38,7 @@ export function statusOf(error: unknown): { code: number; body: object } {
   const body = {
     kind: "Status",
     apiVersion: "v1",
-    metadata: {},
+    metadata: known instanceof ApiError ? known.metadata : {},
     status: "Failure",
     message: known.message,
     ...(known.reason ? { reason: known.reason } : {}),
@@ -56,8 +65,11 @@ export const conflict = (resource: Resource, name: string, why?: string): ApiErr
     `Operation cannot be fulfilled on ${groupResource(resource)} "${name}": ${why ?? "the object has been modified; please apply your changes to the latest version and try again"}`,
     about(resource, name),
   );
-export const forbidden = (resource: Resource, name: string, why: string): ApiError =>
-  new ApiError(403, "Forbidden", `${groupResource(resource)} "${name}" is forbidden: ${why}`, about(resource, name));
+export const forbidden = (resource: Resource, name: string, why: string, causes?: StatusDetails["causes"]): ApiError =>
+  new ApiError(403, "Forbidden", `${groupResource(resource)} "${name}" is forbidden: ${why}`, {
+    ...about(resource, name),
+    ...(causes ? { causes } : {}),
+  });
 export const badRequest = (message: string): ApiError => new ApiError(400, "BadRequest", message);
 export const unauthorized = (): ApiError => new ApiError(401, "Unauthorized", "Unauthorized");
 export const noSuchPath = (): ApiError =>
@@ -74,6 +86,17 @@ export const unsupportedMedia = (accepted: readonly string[]): ApiError =>
   );
 export const expired = (asked: number, oldest: number): ApiError =>
   new ApiError(410, "Expired", `too old resource version: ${asked} (${oldest})`);
+
+const wrongOptions = (kind: string, field: string, why: string, reason: string): ApiError =>
+  new ApiError(422, "Invalid", `${kind}.meta.k8s.io "" is invalid: ${field}: ${why}`, {
+    group: "meta.k8s.io",
+    kind,
+    causes: [{ reason, message: why, field }],
+  });
+export const wrongPatchOptions = (field: string, why: string, reason: string): ApiError =>
+  wrongOptions("PatchOptions", field, why, reason);
+export const wrongListOptions = (field: string, why: string, reason: string): ApiError =>
+  wrongOptions("ListOptions", field, why, reason);
 
 /** 422 with one cause a complaint. */
 export function invalid(resource: Resource, name: string, errors: readonly FieldError[]): ApiError {

@@ -34,7 +34,8 @@ export interface CompiledSchema {
   /** Drops what the schema does not know. @returns the dotted paths dropped */
   prune(object: KubeObject): string[];
   fillDefaults(object: KubeObject): void;
-  validate(object: KubeObject): FieldError[];
+  /** `old` is what it replaces, for rules that compare. */
+  validate(object: KubeObject, old?: KubeObject): FieldError[];
 }
 
 export interface Resource extends KindRef {
@@ -55,6 +56,8 @@ export interface Resource extends KindRef {
   readonly structural?: StructuralSchema;
   /** Every field of the whole object, metadata included: what ownership of fields and OpenAPI v3 read. */
   readonly typed: StructuralSchema;
+  /** Fields a selector may name, beside name and namespace. */
+  readonly selectable?: readonly string[];
   /** Other verbs than the usual; a kind that is only ever asked about has none but create. */
   readonly verbs?: readonly string[];
   /** Complaints about an object as sent; `old` when it replaces one. */

@@ -1,6 +1,6 @@
 // Label and field selectors: text -> predicate. Source: apimachinery labels.Parse and fields.ParseSelector.
 import type { KubeObject } from "../../api/meta.ts";
-import { badRequest } from "./errors.ts";
+import { badRequest, type ApiError } from "./errors.ts";
 import type { Resource } from "./resource.ts";
 import { isRecord } from "./schema/structural.ts";
 
@@ -37,7 +37,9 @@ function labelTerm(term: string): (labels: Record<string, string>) => boolean {
   return (labels) => (labels[name] !== undefined) === (not === "");
 }
 
-/** Custom resources select by name and namespace alone. @throws ApiError 400 */
+const common = ["metadata.name", "metadata.namespace"];
+
+/** Few fields can be selected by, and each kind has its own. @throws ApiError 400 */
 export function parseFieldSelector(text: string, resource: Resource): Predicate {
   const terms = text
     .split(",")
@@ -46,13 +48,17 @@ export function parseFieldSelector(text: string, resource: Resource): Predicate 
       const match = /^\s*([^=!\s]+)\s*(==|=|!=)\s*(.*?)\s*$/.exec(term);
       if (!match) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
       const [, path = "", operator, value] = match;
-      const common = path === "metadata.name" || path === "metadata.namespace";
-      if (!common && resource.custom) throw badRequest(`field label not supported: ${path}`);
+      if (!common.includes(path) && !resource.selectable?.includes(path)) throw unknownField(path, resource);
       const words = path.split(".");
       return (object: KubeObject) => (fieldOf(object, words) === value) === (operator !== "!=");
     });
   return (object) => terms.every((term) => term(object));
 }
+
+const unknownField = (path: string, { custom, selectable }: Resource): ApiError =>
+  custom || selectable
+    ? badRequest(`field label not supported: ${path}`)
+    : badRequest(`"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
 
 function fieldOf(object: KubeObject, words: readonly string[]): string {
   let at: unknown = object;

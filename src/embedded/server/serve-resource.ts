@@ -1,12 +1,13 @@
 // The verbs of one resource over HTTP: method and target in, answer out.
 import type { IncomingMessage } from "node:http";
 import { json, type Answer } from "./answers.ts";
+import { isNotFound } from "../../kube/index.ts";
 import { applyMedia, duplicatesIn, mediaOf, parseBody, readBody } from "./body.ts";
-import { badRequest, methodNotAllowed, noSuchPath } from "./errors.ts";
+import { badRequest, methodNotAllowed, noSuchPath, wrongPatchOptions } from "./errors.ts";
 import { shapeOf, type Shape } from "./media.ts";
-import { wrongOptions } from "./fields/manage.ts";
 import { patched, patchKindOf } from "./patch/index.ts";
 import { getObject, listObjects } from "./read.ts";
+import { listPage } from "./page.ts";
 import { deleteObject, type DeleteOptions } from "./remove.ts";
 import type { Target } from "./request.ts";
 import { isRecord } from "./schema/structural.ts";
@@ -43,7 +44,11 @@ export async function serveResource(call: Call): Promise<Answer> {
       if (mediaOf(request) === applyMedia) return apply(call);
       return write(call, async (body, context) => {
         if (query.has("force"))
-          throw wrongOptions("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden");
+          throw wrongPatchOptions(
+            "force",
+            "Forbidden: may not be specified for non-apply patch",
+            "FieldValueForbidden",
+          );
         const kind = patchKindOf(resource, mediaOf(request));
         const change = (old: Parameters<typeof patched>[0]): unknown => patched(old, kind, body);
         const patching = { ...context, patching: true };
@@ -83,8 +88,19 @@ const selectionIn = (query: URLSearchParams) => ({
 
 function list({ world, target, request, query }: Call): Answer {
   const { resource, namespace } = target;
-  const { revision, items } = listObjects(world, resource, namespace, selectionIn(query));
-  const metadata = { resourceVersion: String(revision) };
+  const page = listPage(world, resource, namespace, {
+    ...selectionIn(query),
+    limit: Number(query.get("limit") ?? 0),
+    continue: query.get("continue") ?? undefined,
+    resourceVersion: query.get("resourceVersion") ?? undefined,
+    resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
+  });
+  const { items, revision, remainingItemCount } = page;
+  const metadata = {
+    resourceVersion: String(revision),
+    ...(page.continue === undefined ? {} : { continue: page.continue }),
+    ...(remainingItemCount === undefined ? {} : { remainingItemCount }),
+  };
   const shape = shapeOf(request.headers.accept);
   if (shape.as === "Table") return json(tableOf(resource, items, metadata, tableOptions(world, shape, query)));
   if (shape.as !== "object") {
@@ -125,7 +141,11 @@ const longestManager = 128;
 function managerIn({ query, request }: Call): string {
   const named = query.get("fieldManager") ?? "";
   if (Buffer.byteLength(named) > longestManager) {
-    throw wrongOptions("fieldManager", `Too long: may not be more than ${longestManager} bytes`, "FieldValueTooLong");
+    throw wrongPatchOptions(
+      "fieldManager",
+      `Too long: may not be more than ${longestManager} bytes`,
+      "FieldValueTooLong",
+    );
   }
   const agent = (request.headers["user-agent"] ?? "").split("/")[0] ?? "";
   return named || agent.replaceAll(/[^\x20-\x7e]/g, "").slice(0, longestManager) || "unknown";
@@ -136,7 +156,7 @@ async function apply(call: Call): Promise<Answer> {
   let created = false;
   const answer = await write(call, async (body, context) => {
     if (!query.get("fieldManager")) {
-      throw wrongOptions("fieldManager", "Required value: is required for apply patch", "FieldValueRequired");
+      throw wrongPatchOptions("fieldManager", "Required value: is required for apply patch", "FieldValueRequired");
     }
     const { complaints = [], fieldValidation, warn } = context;
     if (complaints.length > 0 && fieldValidation === "Strict")
@@ -201,7 +221,10 @@ async function removeAll(call: Call): Promise<Answer> {
   const { items } = listObjects(world, resource, namespace, selectionIn(query));
   await Promise.all(
     items.map(async ({ value: { metadata } }) =>
-      deleteObject(world, resource, metadata.namespace, metadata.name ?? "", options),
+      deleteObject(world, resource, metadata.namespace, metadata.name ?? "", options).catch((cause: unknown) => {
+        // Someone else was faster, with the same end.
+        if (!isNotFound(cause)) throw cause;
+      }),
     ),
   );
   const head = {

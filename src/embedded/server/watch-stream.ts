@@ -18,6 +18,8 @@ export interface StreamOptions {
 /** A reader that lets this much pile up is dropped; it may come back and resume. */
 const backlogLimitBytes = 32 * 1024 * 1024;
 const bookmarkEveryMs = 60_000;
+/** Before the end of a watch, as the real server does. */
+const lastBookmarkMs = 2000;
 /** How long a watch lasts that names no time of its own. */
 const defaultTimeoutSeconds = 30 * 60;
 
@@ -88,13 +90,18 @@ export function streamWatch(
   if (query.get("sendInitialEvents") === "true") bookmark({ "k8s.io/initial-events-end": "true" });
 
   const asked = Number(query.get("timeoutSeconds") ?? 0);
-  const timeout = setTimeout(end, (asked > 0 ? asked : defaultTimeoutSeconds) * 1000);
+  const lasts = (asked > 0 ? asked : defaultTimeoutSeconds) * 1000;
+  const timeout = setTimeout(end, lasts);
+  // One more shortly before the end, so that the next watch begins where this one stopped.
+  const beforeEnd =
+    bookmarks && lasts > lastBookmarkMs ? setTimeout(() => bookmark(), lasts - lastBookmarkMs) : undefined;
   const ticker = bookmarks ? setInterval(() => bookmark(), bookmarkEveryMs) : undefined;
   signal.addEventListener("abort", end, { once: true });
   ended.signal.addEventListener(
     "abort",
     () => {
       clearTimeout(timeout);
+      clearTimeout(beforeEnd);
       clearInterval(ticker);
       signal.removeEventListener("abort", end);
     },

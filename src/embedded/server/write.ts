@@ -71,7 +71,8 @@ function passNamespace(world: World, resource: Resource, { metadata }: KubeObjec
   if (!row) throw notFound(namespaces, namespace);
   if (valueOf(row).metadata.deletionTimestamp === undefined) return;
   const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
-  throw forbidden(resource, name, why);
+  const message = `namespace ${namespace} is being terminated`;
+  throw forbidden(resource, name, why, [{ reason: "NamespaceTerminating", message, field: "metadata.namespace" }]);
 }
 
 /** A definition under deletion waits for its objects to go: no new ones meanwhile. @throws ApiError 405 */
@@ -211,7 +212,7 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
     passCheck(resource, draft, old);
     resource.prepareUpdate?.(draft, old);
   }
-  passSchema(resource, draft);
+  passSchema(resource, draft, old);
   checkMetadata(resource, draft);
   draft.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
   return draft;

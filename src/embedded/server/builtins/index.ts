@@ -14,6 +14,19 @@ import { typeSchema } from "./type-schemas.ts";
 type Row = [KindRef, readonly Column[], Partial<Resource>?];
 
 const all = ["all"];
+const ofPods = [
+  ...["nodeName", "restartPolicy", "schedulerName", "serviceAccountName", "hostNetwork"].map((name) => `spec.${name}`),
+  ...["phase", "podIP", "nominatedNodeName"].map((name) => `status.${name}`),
+];
+const ofEvents = [
+  ...["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"].map(
+    (name) => `involvedObject.${name}`,
+  ),
+  "reason",
+  "reportingComponent",
+  "source",
+  "type",
+];
 const rows: Row[] = [
   [
     kinds.namespace,
@@ -22,15 +35,23 @@ const rows: Row[] = [
       shortNames: ["ns"],
       hasStatus: true,
       nameRule: "label",
+      selectable: ["status.phase"],
       prepareCreate: prepare.fillNamespace,
       prepareUpdate: prepare.keepNamespaceFinalizers,
     },
   ],
-  [kinds.node, columns.nodeColumns, { shortNames: ["no"], hasStatus: true }],
+  [kinds.node, columns.nodeColumns, { shortNames: ["no"], hasStatus: true, selectable: ["spec.unschedulable"] }],
   [
     kinds.pod,
     podColumns,
-    { shortNames: ["po"], categories: all, hasStatus: true, check: checkPod, prepareCreate: fillPod },
+    {
+      shortNames: ["po"],
+      categories: all,
+      hasStatus: true,
+      selectable: ofPods,
+      check: checkPod,
+      prepareCreate: fillPod,
+    },
   ],
   [
     kinds.claim,
@@ -38,9 +59,13 @@ const rows: Row[] = [
     { shortNames: ["pvc"], hasStatus: true, check: checkClaim, prepareCreate: prepare.fillClaim },
   ],
   [kinds.volume, columns.volumeColumns, { shortNames: ["pv"], hasStatus: true, prepareCreate: prepare.fillVolume }],
-  [kinds.event, columns.eventColumns, { shortNames: ["ev"] }],
+  [kinds.event, columns.eventColumns, { shortNames: ["ev"], selectable: ofEvents }],
   [kinds.configMap, columns.configMapColumns, { shortNames: ["cm"] }],
-  [kinds.secret, columns.secretColumns, { prepareCreate: prepare.fillSecret, prepareUpdate: prepare.fillSecret }],
+  [
+    kinds.secret,
+    columns.secretColumns,
+    { selectable: ["type"], prepareCreate: prepare.fillSecret, prepareUpdate: prepare.fillSecret },
+  ],
   [
     kinds.service,
     columns.serviceColumns,

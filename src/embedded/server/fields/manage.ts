@@ -176,11 +176,3 @@ const shownManager = ({ manager, subresource, operation, apiVersion }: Manager):
   const part = subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`;
   return `${JSON.stringify(manager)}${part}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
 };
-
-/** The refusal of an apply that names no manager, and the like. */
-export const wrongOptions = (field: string, why: string, reason: string): ApiError =>
-  new ApiError(422, "Invalid", `PatchOptions.meta.k8s.io "" is invalid: ${field}: ${why}`, {
-    group: "meta.k8s.io",
-    kind: "PatchOptions",
-    causes: [{ reason, message: why, field }],
-  });

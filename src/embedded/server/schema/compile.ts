@@ -2,6 +2,7 @@
 import { Ajv, type ErrorObject } from "ajv";
 import type { CompiledSchema, FieldError } from "../resource.ts";
 import { fillDefaults } from "./defaults.ts";
+import { checkRules } from "./rules.ts";
 import { pruneUnknown } from "./prune.ts";
 import { isRecord, type StructuralSchema } from "./structural.ts";
 
@@ -21,8 +22,9 @@ export function compileSchema(schema: StructuralSchema): CompiledSchema {
   return {
     prune: (object) => pruneUnknown(object, schema),
     fillDefaults: (object) => fillDefaults(object, schema),
-    validate(object) {
-      if (check(object)) return [];
+    validate(object, old) {
+      // Rules speak of values of the right shape only.
+      if (check(object)) return checkRules(object, schema, old);
       const errors = (check.errors ?? []).flatMap((error) => complaintOf(error) ?? []);
       const seen = new Set<string>();
       return errors.filter(({ field, message }) => !seen.has(`${field} ${message}`) && seen.add(`${field} ${message}`));

@@ -49,7 +49,7 @@ describe("fields", () => {
     expect(parseFieldSelector(text, pods)(pod)).toBe(fits);
   });
   test("custom resources select by name and namespace alone", () => {
-    expect(() => parseFieldSelector("status.phase=x", { ...pods, custom: true })).toThrow(
+    expect(() => parseFieldSelector("status.phase=x", { ...pods, custom: true, selectable: [] })).toThrow(
       expect.objectContaining({ status: 400, message: "field label not supported: status.phase" }),
     );
   });
