@@ -1,10 +1,10 @@
 // The controllers' view of the cluster: one cache a kind, with the indexes that make every question cheap.
 import { components, labels } from "../api/labels.ts";
 import type { DataVolume } from "../api/data-volume.ts";
-import type { Pod } from "../api/core.ts";
+import type { Claim, KubeEvent, Pod } from "../api/core.ts";
 import { kinds } from "../api/kinds.ts";
-import type { KubeObject } from "../api/meta.ts";
-import { startCache, type Cache, type IndexOf, type KubeClient } from "../kube/index.ts";
+import { keyOf, type Key, type KubeObject } from "../api/meta.ts";
+import { startCache, type Cache, type CacheOptions, type IndexOf, type KubeClient } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 
@@ -18,10 +18,18 @@ export interface World {
   readonly storageClasses: Cache;
   readonly storageProfiles: Cache;
   readonly cdiConfigs: Cache;
+  /** Events about claims only. */
+  readonly claimEvents: Cache;
 }
 
-/** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. `phase`: of a DataVolume. */
-export const indexNames = { owner: "owner", claim: "claim", phase: "phase" } as const;
+/** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. `phase`: of a DataVolume. `binding`: a claim's phase. `about`: UID of an event's object. */
+export const indexNames = {
+  owner: "owner",
+  claim: "claim",
+  phase: "phase",
+  binding: "binding",
+  about: "about",
+} as const;
 
 export const controllerOf = (object: KubeObject) => object.metadata.ownerReferences?.find((one) => one.controller);
 
@@ -31,6 +39,10 @@ const byOwner: IndexOf = (object) => {
 };
 
 const byPhase: IndexOf = (object) => [(object as DataVolume).status?.phase ?? ""];
+
+const byAbout: IndexOf = (object) => [(object as KubeEvent).involvedObject.uid ?? ""];
+
+const byBinding: IndexOf = (object) => [(object as Claim).status?.phase ?? "Pending"];
 
 /** Claims a pod mounts, as "namespace/name". */
 export const claimsOf: IndexOf = (object) =>
@@ -60,6 +72,17 @@ function trimPod(object: KubeObject): KubeObject {
   };
 }
 
+/** What was said, when, about what. */
+function trimEvent(object: KubeObject): KubeObject {
+  const { apiVersion, kind, metadata, involvedObject, message, lastTimestamp } = object as KubeEvent;
+  const { name = "", namespace = "", uid = "" } = involvedObject;
+  return { apiVersion, kind, metadata, involvedObject: { name, namespace, uid }, message, lastTimestamp };
+}
+
+/** What a change of the feature gates may set going. */
+export const unboundClaims = (world: World): Key[] =>
+  world.claims.byIndex(indexNames.binding, "Pending").map((one) => keyOf(one));
+
 /** Starts all caches and waits until each holds the cluster's present state. */
 export async function startWorld(options: {
   client: KubeClient;
@@ -70,16 +93,21 @@ export async function startWorld(options: {
   const { client, clock, log, signal } = options;
   const start = (
     kind: (typeof kinds)[keyof typeof kinds],
-    more: { indexes?: Record<string, IndexOf>; trim?: (object: KubeObject) => KubeObject } = {},
+    more: Pick<CacheOptions, "indexes" | "trim" | "fieldSelector"> = {},
   ) => startCache({ client, kind, clock, log, ...more }, signal);
   const caches = {
     dataVolumes: start(kinds.dataVolume, { indexes: { [indexNames.phase]: byPhase } }),
-    claims: start(kinds.claim, { indexes: { [indexNames.owner]: byOwner } }),
+    claims: start(kinds.claim, { indexes: { [indexNames.owner]: byOwner, [indexNames.binding]: byBinding } }),
     pods: start(kinds.pod, { indexes: { [indexNames.owner]: byOwner, [indexNames.claim]: claimsOf }, trim: trimPod }),
     volumes: start(kinds.volume),
     storageClasses: start(kinds.storageClass),
     storageProfiles: start(kinds.storageProfile),
     cdiConfigs: start(kinds.cdiConfig),
+    claimEvents: start(kinds.event, {
+      fieldSelector: "involvedObject.kind=PersistentVolumeClaim",
+      indexes: { [indexNames.about]: byAbout },
+      trim: trimEvent,
+    }),
   };
   await Promise.all(Object.values(caches).map((cache) => cache.synced()));
   const stopped = Promise.all(Object.values(caches).map((cache) => cache.stopped));

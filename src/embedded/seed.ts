@@ -1,5 +1,5 @@
-// What a fresh embedded cluster holds as data: the kinds of this project, one default storage class with its profile, and
-// a CDIConfig with its status filled (interfaces/storage-decisions.md sections 3 and 4).
+// What a fresh embedded cluster holds as data: the kinds of this project, two storage classes with their profiles, and a
+// CDIConfig with its status filled (interfaces/storage-decisions.md sections 3 and 4).
 import { crdOf } from "../api/crd.ts";
 import { declaredKinds } from "../api/declared-kinds.ts";
 import { kinds } from "../api/kinds.ts";
@@ -8,35 +8,43 @@ import { isAlreadyExists, type KubeClient } from "../kube/index.ts";
 import { embeddedProvisioner } from "./volumes/index.ts";
 
 export const defaultClass = "local";
+/** The same volumes, made when the first pod that uses the claim has been given its node. */
+export const firstConsumerClass = "local-wffc";
 
 /** Newest upstream's default (storage-decisions.md 1c). */
 const overhead = "0.06";
 
-const storageClass: KubeObject = {
+const classNames = [defaultClass, firstConsumerClass];
+
+const storageClassOf = (name: string): KubeObject => ({
   apiVersion: "storage.k8s.io/v1",
   kind: "StorageClass",
-  metadata: { name: defaultClass, annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+  metadata: {
+    name,
+    ...(name === defaultClass ? { annotations: { "storageclass.kubernetes.io/is-default-class": "true" } } : {}),
+  },
   provisioner: embeddedProvisioner,
   reclaimPolicy: "Delete",
-  volumeBindingMode: "Immediate",
-};
+  volumeBindingMode: name === firstConsumerClass ? "WaitForFirstConsumer" : "Immediate",
+  allowVolumeExpansion: true,
+});
 
 const claimPropertySets = ["Filesystem", "Block"].map((volumeMode) => ({ accessModes: ["ReadWriteOnce"], volumeMode }));
 const labels = { app: "containerized-data-importer", "cdi.kubevirt.io": "" };
 
-const storageProfile: KubeObject = {
+const storageProfileOf = (name: string): KubeObject => ({
   apiVersion: kinds.storageProfile.apiVersion,
   kind: kinds.storageProfile.kind,
-  metadata: { name: defaultClass, labels },
+  metadata: { name, labels },
   spec: {},
   status: {
-    storageClass: defaultClass,
+    storageClass: name,
     provisioner: embeddedProvisioner,
     claimPropertySets,
     cloneStrategy: "copy",
     dataImportCronSourceFormat: "pvc",
   },
-};
+});
 
 const cdiConfig: KubeObject = {
   apiVersion: kinds.cdiConfig.apiVersion,
@@ -46,7 +54,10 @@ const cdiConfig: KubeObject = {
   status: {
     preallocation: false,
     scratchSpaceStorageClass: defaultClass,
-    filesystemOverhead: { global: overhead, storageClass: { [defaultClass]: overhead } },
+    filesystemOverhead: {
+      global: overhead,
+      storageClass: Object.fromEntries(classNames.map((name) => [name, overhead])),
+    },
     defaultPodResourceRequirements: {
       limits: { cpu: "750m", memory: "600M" },
       requests: { cpu: "100m", memory: "60M" },
@@ -57,8 +68,10 @@ const cdiConfig: KubeObject = {
 /** Creates what is missing; objects of an earlier run are left as their user made them. */
 export async function seed(client: KubeClient): Promise<void> {
   for (const kind of declaredKinds) await ensure(client, kinds.crd, crdOf(kind));
-  await ensure(client, kinds.storageClass, storageClass);
-  await ensure(client, kinds.storageProfile, storageProfile);
+  for (const name of classNames) {
+    await ensure(client, kinds.storageClass, storageClassOf(name));
+    await ensure(client, kinds.storageProfile, storageProfileOf(name));
+  }
   await ensure(client, kinds.cdiConfig, cdiConfig);
 }
 

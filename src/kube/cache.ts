@@ -18,6 +18,7 @@ export interface CacheOptions {
   /** All namespaces when absent. */
   namespace?: string;
   labelSelector?: string;
+  fieldSelector?: string;
   indexes?: Readonly<Record<string, IndexOf>>;
   /** Drops what nobody reads before an object is kept. managedFields always go. */
   trim?: (object: KubeObject) => KubeObject;
@@ -165,12 +166,12 @@ async function follow(options: Following): Promise<void> {
   }
 }
 
-const watchFrom = ({ client, kind, signal, namespace, labelSelector }: Following, resourceVersion: string) =>
-  client.watch(kind, { ...scopeOf({ namespace, labelSelector }), resourceVersion, signal });
+const watchFrom = (options: Following, resourceVersion: string) =>
+  options.client.watch(options.kind, { ...scopeOf(options), resourceVersion, signal: options.signal });
 
 async function listAll(options: Following): Promise<string> {
-  const { client, kind, signal, namespace, labelSelector } = options;
-  const scope = scopeOf({ namespace, labelSelector });
+  const { client, kind, signal } = options;
+  const scope = scopeOf(options);
   const items: KubeObject[] = [];
   let next: string | undefined;
   for (;;) {
@@ -188,9 +189,10 @@ async function listAll(options: Following): Promise<string> {
   }
 }
 
-const scopeOf = (scope: { namespace: string | undefined; labelSelector: string | undefined }) => ({
-  ...(scope.namespace === undefined ? {} : { namespace: scope.namespace }),
-  ...(scope.labelSelector === undefined ? {} : { labelSelector: scope.labelSelector }),
+const scopeOf = ({ namespace, labelSelector, fieldSelector }: CacheOptions) => ({
+  ...(namespace === undefined ? {} : { namespace }),
+  ...(labelSelector === undefined ? {} : { labelSelector }),
+  ...(fieldSelector === undefined ? {} : { fieldSelector }),
 });
 
 async function pause({ clock, signal }: Following, ms: number): Promise<void> {

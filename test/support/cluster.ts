@@ -46,10 +46,20 @@ export interface Wish {
   http?: Record<string, unknown>;
   annotations?: Record<string, string>;
   preallocation?: boolean;
+  storageClass?: string;
 }
 
 /** A DataVolume in namespace default; without a URL it is blank. `size` is the claim's, nothing is added. */
-export const dataVolumeOf = ({ name, url, size, mode, http, annotations, preallocation }: Wish): KubeObject => ({
+export const dataVolumeOf = ({
+  name,
+  url,
+  size,
+  mode,
+  http,
+  annotations,
+  preallocation,
+  storageClass,
+}: Wish): KubeObject => ({
   apiVersion: kinds.dataVolume.apiVersion,
   kind: kinds.dataVolume.kind,
   metadata: { name, namespace: "default", ...(annotations ? { annotations } : {}) },
@@ -59,6 +69,7 @@ export const dataVolumeOf = ({ name, url, size, mode, http, annotations, preallo
     pvc: {
       accessModes: ["ReadWriteOnce"],
       volumeMode: mode ?? "Filesystem",
+      ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
       resources: { requests: { storage: size } },
     },
   },

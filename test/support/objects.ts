@@ -2,7 +2,7 @@
 import { annotations } from "../../src/api/annotations.ts";
 import type { CdiConfig } from "../../src/api/cdi-config.ts";
 import type { ClaimSpec } from "../../src/api/claim-spec.ts";
-import type { Claim, ContainerState, Pod, PodPhase, StorageClass, Volume } from "../../src/api/core.ts";
+import type { Claim, ContainerState, KubeEvent, Pod, PodPhase, StorageClass, Volume } from "../../src/api/core.ts";
 import type { DataVolume, DataVolumeSpec, DataVolumeStatus } from "../../src/api/data-volume.ts";
 import type { ObjectMeta } from "../../src/api/meta.ts";
 import type { ClaimPropertySet, StorageProfile } from "../../src/api/storage-profile.ts";
@@ -211,4 +211,14 @@ export const anAvailableVolume = (className: string, storage: string, parts: Par
   metadata: { name: `pv-${className}` },
   spec: { storageClassName: className, capacity: { storage }, accessModes: ["ReadWriteOnce"], ...parts },
   status: { phase: "Available" },
+});
+
+/** An event about the claim "disk". */
+export const about = (message: string, lastTimestamp = born): KubeEvent => ({
+  apiVersion: "v1",
+  kind: "Event",
+  metadata: { name: "event", namespace: "default" },
+  involvedObject: { kind: "PersistentVolumeClaim", namespace: "default", name: "disk", uid: claimUid },
+  message,
+  lastTimestamp,
 });

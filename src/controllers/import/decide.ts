@@ -8,6 +8,7 @@ import type { Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
+import { mirrorEvents } from "../parts/claim-events.ts";
 import { importerPodName } from "../parts/names.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
 import { deletionOf, regardless, stillAsSeen, tellOf } from "../parts/steps.ts";
@@ -20,18 +21,24 @@ const nothing: Plan = { steps: [] };
 
 export function decideImport(seen: ImportFacts | undefined, options: ControllerOptions, nowMs: number): Plan {
   if (!seen || !isOurs(seen.claim)) return nothing;
-  const { claim, pod, config } = seen;
+  const { claim, pod } = seen;
   // The claim's protection waits for its pod, and the pod's owner waits for the claim: someone must begin.
   if (claim.metadata.deletionTimestamp) return { steps: deletePod(pod) };
-  if (isComplete(claim)) {
+  if (isComplete(claim) || seen.filled) {
     const kept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
     return { steps: kept ? [] : deletePod(pod) };
   }
   if (isFatal(claim)) return retryAsked(claim) || wantsToGoOn(seen) ? startOver(seen) : { steps: deletePod(pod) };
+  const mirrored = mirrorEvents(claim, seen.events);
+  const plan = goOn(seen, options, nowMs);
+  return mirrored.length > 0 ? { ...plan, steps: [...mirrored, ...plan.steps] } : plan;
+}
+
+function goOn(seen: ImportFacts, options: ControllerOptions, nowMs: number): Plan {
+  const { claim, pod, config } = seen;
   if (pod?.metadata.deletionTimestamp) return nothing;
   if (pod) return followPod(seen, options, nowMs);
-  if (!mayStart(claim, config)) return nothing;
-  return start(seen, options);
+  return mayStart(claim, config) ? start(seen, options) : nothing;
 }
 
 /** retryForever, set after the failure: only a mismatch of the checksum stays final. */

@@ -1,9 +1,11 @@
 // The pod side of an import, keyed by claim: makes the importer pod and its scratch space, mirrors the pod on the claim.
 // Works for a claim of a DataVolume and for a bare claim that bears import annotations alike.
-import type { Key, KubeObject } from "../../api/meta.ts";
+import type { KubeEvent } from "../../api/core.ts";
+import type { DataVolume } from "../../api/data-volume.ts";
+import { keyOf, type Key, type KubeObject } from "../../api/meta.ts";
 import type { Controller } from "../../kube/index.ts";
 import type { ControllerOptions } from "../options.ts";
-import { claimsOf, controllerOf, isImporterPod, type World } from "../world.ts";
+import { claimsOf, controllerOf, isImporterPod, unboundClaims, type World } from "../world.ts";
 import { decideImport, decidePodRefused } from "./decide.ts";
 import { observeImport } from "./observe.ts";
 import type { ProgressWatch } from "./progress.ts";
@@ -14,6 +16,17 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
     watches: [
       { cache: world.claims, toKeys: (claim) => [keyIn(claim, claim.metadata.name), ...scratchTargetOf(world, claim)] },
       { cache: world.pods, toKeys: claimsOfPod },
+      {
+        cache: world.claimEvents,
+        toKeys: ({ involvedObject }) => [about(involvedObject as KubeEvent["involvedObject"])],
+      },
+      // A claim made anew may be seen before its DataVolume, which was Succeeded, takes that back.
+      {
+        cache: world.dataVolumes,
+        toKeys: (one) => ((one as DataVolume).status?.phase === "Succeeded" ? [keyOf(one)] : []),
+      },
+      // The gate HonorWaitForFirstConsumer decides whether a claim is waited for.
+      { cache: world.cdiConfigs, toKeys: () => unboundClaims(world) },
     ],
     async reconcile(key) {
       return decideImport(await observeImport(world, progress, key, options), options, world.clock.now());
@@ -30,6 +43,8 @@ function keyIn(object: KubeObject, name: string | undefined): Key {
   const { namespace } = object.metadata;
   return { name: name ?? "", ...(namespace === undefined ? {} : { namespace }) };
 }
+
+const about = ({ name = "", namespace = "" }: KubeEvent["involvedObject"]): Key => ({ name, namespace });
 
 /** A pod matters to the claim that controls it and to those it mounts. */
 function claimsOfPod(pod: KubeObject): Key[] {

@@ -1,13 +1,15 @@
 // All that a claim's import is decided on, read from the caches.
 import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
-import type { Claim, ConfigMap, Pod, StorageClass } from "../../api/core.ts";
+import type { Claim, ConfigMap, KubeEvent, Pod, StorageClass } from "../../api/core.ts";
+import type { DataVolume } from "../../api/data-volume.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { Key } from "../../api/meta.ts";
 import type { ControllerOptions } from "../options.ts";
+import { wasFilled } from "../parts/filled-before.ts";
 import { overheadOf } from "../parts/overhead.ts";
 import { scratchClaimName } from "../parts/names.ts";
 import { hasDelivered } from "../parts/scrape.ts";
-import { indexNames, isImporterPod, type World } from "../world.ts";
+import { controllerOf, indexNames, isImporterPod, type World } from "../world.ts";
 import { scratchClassOf } from "./objects.ts";
 import type { ProgressWatch } from "./progress.ts";
 
@@ -23,6 +25,10 @@ export interface ImportFacts {
   /** Decimal texts. */
   overhead: string;
   scratchOverhead: string;
+  /** About the claim, while it is not bound. */
+  events: KubeEvent[];
+  /** The claim holds a finished import, whatever its annotations say. */
+  filled: boolean;
   /** The running container has had bytes from its source. */
   delivering: boolean;
   /** The proxy's CA bundle, looked for only while a new pod may need its copy. */
@@ -59,9 +65,22 @@ export async function observeImport(
       config,
       classes,
     }),
+    events: claim.status?.phase === "Bound" ? [] : eventsAbout(world, claim),
+    filled: wasFilled(ownerOf(world, claim), claim),
     delivering: pod !== undefined && hasDelivered(progress.readingOf(pod)),
     ...(proxyCa ? { proxyCa } : {}),
   };
+}
+
+const eventsAbout = (world: World, { metadata }: Claim): KubeEvent[] =>
+  world.claimEvents.byIndex(indexNames.about, metadata.uid ?? "") as KubeEvent[];
+
+function ownerOf(world: World, claim: Claim): DataVolume | undefined {
+  const owner = controllerOf(claim);
+  if (owner?.kind !== kinds.dataVolume.kind) return undefined;
+  const { namespace } = claim.metadata;
+  return world.dataVolumes.get({ name: owner.name, ...(namespace === undefined ? {} : { namespace }) }) as
+    DataVolume | undefined;
 }
 
 function usersOf(world: World, claim: Claim, own: Pod | undefined): string[] {

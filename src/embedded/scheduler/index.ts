@@ -17,22 +17,25 @@ export interface SchedulerOptions {
 
 interface PodToPlace extends KubeObject {
   spec: { nodeName?: string; volumes?: { persistentVolumeClaim?: { claimName: string } }[] };
+  status?: { phase?: string };
 }
 
 /** The condition PodScheduled is the node's to write, in one write with the rest of the pod's status. */
 export async function startScheduler(options: SchedulerOptions): Promise<{ close(): Promise<void> }> {
   const { client, nodeName, clock, log } = options;
   const stop = new AbortController();
-  const pods = startCache({ client, kind: kinds.pod, clock, log }, stop.signal);
-  await pods.synced();
+  const pods = startCache({ client, kind: kinds.pod, clock, log, indexes: { claim: claimIdsOf } }, stop.signal);
+  const claims = startCache({ client, kind: kinds.claim, clock, log }, stop.signal);
+  await Promise.all([pods.synced(), claims.synced()]);
   const teller = createTeller(client, "default-scheduler", nodeName, clock, log);
 
   const work = runKeyed(
     async (key) => {
       const [namespace = "", name = ""] = key.split("/");
       const pod = pods.get({ namespace, name }) as PodToPlace | undefined;
-      if (!pod || pod.spec.nodeName || pod.metadata.deletionTimestamp) return;
+      if (!pod || isEnded(pod) || pod.metadata.deletionTimestamp) return;
       await selectNode(client, pod, nodeName);
+      if (pod.spec.nodeName) return;
       const { resourceVersion } = pod.metadata;
       const body = { metadata: { resourceVersion }, spec: { nodeName } };
       await client.patch({ kind: kinds.pod, namespace, name }, body, { type: "merge" });
@@ -46,24 +49,41 @@ export async function startScheduler(options: SchedulerOptions): Promise<{ close
   pods.onChange(({ after }) => {
     if (after && !(after as PodToPlace).spec.nodeName) work.add(shownKey(keyOf(after)));
   });
+  // A claim may be made after the pod that mounts it: its first consumer is here already.
+  claims.onChange(({ after }) => {
+    if (!after || isSettled(after as ClaimToBind)) return;
+    for (const pod of pods.byIndex("claim", shownKey(keyOf(after)))) work.add(shownKey(keyOf(pod)));
+  });
   return {
     async close() {
       await work.close();
       stop.abort();
-      await pods.stopped;
+      await Promise.all([pods.stopped, claims.stopped]);
       await teller.flush();
     },
   };
 }
 
+interface ClaimToBind extends KubeObject {
+  spec: { volumeName?: string };
+}
+
+const claimNamesOf = (pod: PodToPlace): string[] =>
+  (pod.spec.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) => claim?.claimName ?? []);
+const claimIdsOf = (object: KubeObject): string[] =>
+  claimNamesOf(object as PodToPlace).map((name) => `${object.metadata.namespace ?? ""}/${name}`);
+const isEnded = (pod: PodToPlace): boolean => ["Succeeded", "Failed"].includes(pod.status?.phase ?? "");
+/** Bound, or its node is known: nothing is left to say. */
+const isSettled = ({ spec, metadata }: ClaimToBind): boolean =>
+  Boolean(spec.volumeName) || metadata.annotations?.[volumeAnnotations.selectedNode] !== undefined;
+
 /** Claims that wait for their first consumer learn of it here, as from the real scheduler. */
 async function selectNode(client: KubeClient, pod: PodToPlace, nodeName: string): Promise<void> {
   const { namespace = "" } = pod.metadata;
-  for (const { persistentVolumeClaim } of pod.spec.volumes ?? []) {
-    if (!persistentVolumeClaim) continue;
-    const ref = { kind: kinds.claim, namespace, name: persistentVolumeClaim.claimName };
-    const claim = (await client.get(ref)) as (KubeObject & { spec: { volumeName?: string } }) | undefined;
-    if (!claim || claim.spec.volumeName || claim.metadata.annotations?.[volumeAnnotations.selectedNode]) continue;
+  for (const name of claimNamesOf(pod)) {
+    const ref = { kind: kinds.claim, namespace, name };
+    const claim = (await client.get(ref)) as ClaimToBind | undefined;
+    if (!claim || isSettled(claim)) continue;
     const annotations = { [volumeAnnotations.selectedNode]: nodeName };
     await client.patch(ref, { metadata: { annotations } }, { type: "merge" });
   }

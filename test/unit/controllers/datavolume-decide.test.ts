@@ -82,7 +82,7 @@ describe("what is done", () => {
     {
       when: "claim deleted under it",
       seen: facts({ dataVolume: aDataVolume({ status: { ...settled, phase: "Succeeded" } }) }),
-      steps: ["create PersistentVolumeClaim default/disk", statusStep, "tell Normal Pending"],
+      steps: [statusStep, "tell Normal Pending", "create PersistentVolumeClaim default/disk"],
     },
     {
       when: "no class to choose from",
@@ -142,6 +142,44 @@ describe("what is done", () => {
   test.each(rows)("$when", ({ seen, steps }) =>
     expect(decideDataVolume(seen, options).steps.map(shownStep)).toEqual(steps),
   );
+
+  test("a new claim under a DataVolume that had succeeded: the phase is taken back first", () => {
+    const plan = decideDataVolume(
+      facts({ dataVolume: aDataVolume({ status: { ...settled, phase: "Succeeded" } }) }),
+      options,
+    );
+    expect(JSON.stringify(plan.steps[0])).toContain('"phase":"Pending"');
+  });
+
+  test.each([
+    { when: "as old as the success: kept as it is", born: "2026-01-02T03:00:00Z", phase: undefined },
+    { when: "younger: it is to be filled", born: "2026-01-02T04:00:01Z", phase: "PVCBound" },
+  ])("a Succeeded DataVolume whose claim has lost its annotations, $when", ({ born, phase }) => {
+    const succeeded = computeStatus(
+      {
+        dataVolume: aDataVolume(),
+        claim: aClaim({ annotations: { [annotations.podPhase]: "Succeeded" } }),
+        needsWork: false,
+        waitsForConsumer: false,
+        reading: undefined,
+      },
+      Date.parse("2026-01-02T04:00:00Z"),
+    ).status;
+    const { ownerReferences } = aClaim().metadata;
+    const claim = aClaim({
+      metadata: {
+        name: "disk",
+        namespace: "default",
+        annotations: {},
+        creationTimestamp: born,
+        ...(ownerReferences ? { ownerReferences } : {}),
+      },
+    });
+    const plan = decideDataVolume(facts({ dataVolume: aDataVolume({ status: succeeded }), claim }), options);
+    const body = plan.steps.find((one) => one.do === "patch");
+    const written = (body?.do === "patch" ? body.body : {}) as { status?: { phase?: string } };
+    expect(written.status?.phase).toBe(phase);
+  });
 
   test("the claim waits for its consumer where the class and the gate say so", () => {
     const waiting = {

@@ -19,6 +19,8 @@ export const facts = (parts: Partial<ImportFacts> & { claim?: ImportFacts["claim
   config: aConfig(),
   overhead: "0.06",
   scratchOverhead: "0.06",
+  events: [],
+  filled: false,
   delivering: false,
   ...parts,
 });

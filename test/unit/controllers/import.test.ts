@@ -3,7 +3,7 @@ import { annotations } from "../../../src/api/annotations.ts";
 import { decidePodRefused } from "../../../src/controllers/import/decide.ts";
 import { ourAnnotations } from "../../../src/controllers/parts/our-annotations.ts";
 import { shownStep } from "../../../src/kube/index.ts";
-import { aClaim, aConfig, aPod, claimUid, podUid } from "../../support/objects.ts";
+import { about, aClaim, aConfig, aPod, claimUid, podUid } from "../../support/objects.ts";
 import { aStartedClaim, create, facts, judge, patch, remove, written, type Row } from "./import-rows.ts";
 
 const rows: Row[] = [
@@ -45,6 +45,36 @@ const rows: Row[] = [
       config: aConfig({ gates: ["HonorWaitForFirstConsumer"] }),
     }),
     steps: [patch, create],
+  },
+  {
+    when: "unbound, gate on, the binder has spoken",
+    seen: facts({
+      claim: aClaim({ phase: "Pending" }),
+      config: aConfig({ gates: ["HonorWaitForFirstConsumer"] }),
+      events: [about("waiting for first consumer to be created before binding")],
+    }),
+    steps: [patch],
+    says: {
+      [annotations.boundCondition]: "false",
+      [annotations.boundConditionReason]: "Pending",
+      [annotations.boundConditionMessage]: "waiting for first consumer to be created before binding",
+    },
+  },
+  {
+    when: "bound: the mirror is wiped",
+    seen: facts({
+      claim: aStartedClaim({
+        annotations: { [annotations.boundCondition]: "false", [annotations.boundConditionReason]: "Pending" },
+      }),
+      pod: aPod({ phase: "Running", state: { running: {} } }),
+    }),
+    steps: [patch, patch],
+    says: { [annotations.boundCondition]: null, [annotations.boundConditionReason]: null },
+  },
+  {
+    when: "filled once, and its annotations are lost",
+    seen: facts({ claim: aClaim(), filled: true }),
+    steps: [],
   },
   { when: "claim lost", seen: facts({ claim: aClaim({ phase: "Lost" }) }), steps: [] },
   { when: "claim used by others", seen: facts({ users: ["default/vm-1"] }), steps: ["tell Warning ImportTargetInUse"] },

@@ -67,13 +67,16 @@ function boundOf({ claim, forced }: ConditionFacts): Said {
     case "Pending":
       return unsaid
         ? say("False", "Pending", `PVC ${name} Pending`)
-        : say("False", reason, `target PVC ${name} Pending and ${message}`);
+        : say("False", reason, `target PVC ${name} Pending and ${primeOf(said)}${message}`);
     case "Lost":
       return say("False", "ClaimLost", "Claim Lost");
     default:
       return say("False", "", "");
   }
 }
+
+const primeOf = (said: Readonly<Record<string, string>>): string =>
+  said[annotations.populatorPrime] === undefined ? "" : `[${said[annotations.populatorPrime]}] : `;
 
 function runningOf(claim: Claim | undefined): Said {
   const said = claim?.metadata.annotations ?? {};

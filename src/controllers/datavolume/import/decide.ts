@@ -12,6 +12,7 @@ import { mayStart } from "../../import/claim-facts.ts";
 import { ownedBy } from "../../import/objects.ts";
 import type { ControllerOptions } from "../../options.ts";
 import { patchMetadata } from "../../parts/annotation-changes.ts";
+import { wasFilled } from "../../parts/filled-before.ts";
 import { ClaimNotValid, renderClaimSpec } from "../../parts/render-claim.ts";
 import { tellOf } from "../../parts/steps.ts";
 import type { Forced } from "./conditions.ts";
@@ -73,13 +74,11 @@ function withoutClaim(seen: DataVolumeFacts, options: DecideOptions): Plan {
   const road = patchMetadata(kinds.dataVolume, dataVolume, { annotations: { [annotations.usePopulator]: "false" } });
   // The claim as it will be in a moment; what it becomes then brings the next run.
   const expected: Claim = { ...claim, status: { phase: "Pending" } };
-  return {
-    steps: [
-      ...road,
-      { do: "create", kind: kinds.claim, object: claim },
-      ...statusSteps(seen, expected, undefined, options),
-    ],
-  };
+  const create: Step = { do: "create", kind: kinds.claim, object: claim };
+  const status = statusSteps(seen, expected, undefined, options);
+  // Under a DataVolume that says Succeeded the new, empty claim would pass for the filled one.
+  if (dataVolume.status?.phase === "Succeeded") return { steps: [...road, ...status, create] };
+  return { steps: [...road, create, ...status] };
 }
 
 /** The claim cannot be made: the status says why, and a change of classes, profiles or volumes brings the next try. */
@@ -113,9 +112,9 @@ function isForeign(seen: DataVolumeFacts): boolean {
   return claim !== undefined && !isOwned(seen, claim) && !isPopulatedFor(seen, claim) && !isAdoptable(seen, claim);
 }
 
-/** Nothing is to be filled: the claim came with its content. */
+/** Nothing is to be filled: the claim came with its content, or has had it since an import that is done. */
 const isFilled = (seen: DataVolumeFacts, claim: Claim): boolean =>
-  isPopulatedFor(seen, claim) || isAdoptable(seen, claim);
+  isPopulatedFor(seen, claim) || isAdoptable(seen, claim) || wasFilled(seen.dataVolume, claim);
 
 function adoption(seen: DataVolumeFacts, claim: Claim): Step[] {
   const { dataVolume } = seen;

@@ -5,7 +5,7 @@ import type { Controller } from "../../../kube/index.ts";
 import type { Log } from "../../../lib/log.ts";
 import type { ProgressWatch } from "../../import/progress.ts";
 import type { ControllerOptions } from "../../options.ts";
-import { controllerOf, indexNames, type World } from "../../world.ts";
+import { controllerOf, indexNames, unboundClaims, type World } from "../../world.ts";
 import { decideClaimRefused, decideDataVolume, type DecideOptions } from "./decide.ts";
 import { observeDataVolume } from "./observe.ts";
 import { isHandled } from "./source.ts";
@@ -29,6 +29,7 @@ export function dataVolumeImportController(
         cache,
         toKeys: () => unrendered(world),
       })),
+      { cache: world.cdiConfigs, toKeys: () => unboundClaims(world) },
     ],
     reconcile(key, log) {
       const seen = observeDataVolume(world, progress, key);
