@@ -124,9 +124,9 @@ describe("nothing outlives an import", () => {
     { when: "too little under xz", bytes: () => xzOf(Buffer.alloc(511, 1)), code: "ImageTooShort" },
     { when: "a wrong name", bytes: () => rawUnder("xz"), path: "/disk.qcow2.xz", code: "NotAnImage" },
     {
-      when: "a format that is not converted",
+      when: "a VMDK that is none but by its mark",
       bytes: () => xzOf(Buffer.concat([Buffer.from("KDMV"), raw])),
-      code: "FormatUnsupported",
+      code: "ImageRefused",
     },
     {
       when: "five layers of xz",
@@ -157,7 +157,7 @@ describe("an error of the source stays its own", () => {
     const bytes = ((await layered[layers]?.()) ?? raw).subarray(0, after);
     const place = await makePlace();
     const source = bytesSource(bytes, {
-      then: new Fault("SourceStalled", "no byte for a while"),
+      after: new Fault("SourceStalled", "no byte for a while"),
       sizeBytes: undefined,
     });
     expect(await failureOf(bring(source, place))).toEqual({ code: "SourceStalled", message: "no byte for a while" });
