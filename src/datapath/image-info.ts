@@ -2,17 +2,18 @@
 import { silentLog } from "../lib/log.ts";
 import { destroyWhole } from "./destroy-whole.ts";
 import { refuseNonDisk } from "./disk-rule.ts";
+import { inspectors } from "./inspect/index.ts";
 import { peel } from "./peel.ts";
 import { headerBytes, readHeader } from "./qcow2/header.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
 import type { Source, SourceFacts } from "./types.ts";
 
 export interface ImageInfo extends SourceFacts {
-  /** raw, iso, tar, qcow2, or a format that is only recognised. */
+  /** raw, iso, tar, qcow2, vmdk, vhd, vhdx, vdi or qed. */
   format: string;
   /** Compression, outermost first. */
   layers: string[];
-  /** Absent where only the last byte would tell: raw under compression, formats that are only recognised. */
+  /** Absent where only the last byte would tell: raw under compression. VHDX tells it past its head. */
   virtualSizeBytes?: number;
   qcow2?: {
     version: number;
@@ -38,6 +39,10 @@ export async function readImageInfo(source: Source, signal: AbortSignal): Promis
     );
     return { ...common, virtualSizeBytes, qcow2: { version, clusterBytes, compression, extendedL2, dirty, corrupt } };
   }
-  const isPlainRaw = disk === undefined && layers.length === 0 && facts.sizeBytes !== undefined;
+  if (disk !== undefined) {
+    const { virtualSizeBytes } = inspectors[disk].readHead(head);
+    return { ...common, ...(virtualSizeBytes === undefined ? {} : { virtualSizeBytes }) };
+  }
+  const isPlainRaw = layers.length === 0 && facts.sizeBytes !== undefined;
   return isPlainRaw ? { ...common, virtualSizeBytes: facts.sizeBytes } : common;
 }

@@ -14,6 +14,8 @@ export interface ConvertOptions {
   /** A local file that our inspector has looked at: no backing file, no external data. */
   sourcePath: string;
   driver: ConvertDriver;
+  /** More options of the driver, by name. */
+  driverOptions?: Readonly<Record<string, string>>;
   /** What a sink lent. It must read as zeros; a file must have its virtual size already. */
   target: { path: string; kind: "filesystem" | "block" };
   virtualSizeBytes: number;
@@ -56,15 +58,20 @@ export function convertArguments(options: ConvertOptions, cache: "none" | "write
   // With -n and --target-is-zero it neither creates nor clears the target: the sink has done that.
   const words = ["convert", "-p", "-n", "--target-is-zero", "-W", "-m", String(parallel), "-t", cache, "-O", "raw"];
   words.push("-S", preallocate && target.kind === "block" ? "0" : "4k");
-  words.push("--image-opts", imageOptions(driver, resolve(sourcePath)));
+  words.push("--image-opts", imageOptions(driver, resolve(sourcePath), options.driverOptions));
   // An absolute path cannot be taken for a protocol such as nbd:.
   words.push(resolve(target.path));
   return words;
 }
 
 /** The image named by its parts, so that qemu guesses neither format nor protocol. Commas in values are doubled. */
-export function imageOptions(driver: ConvertDriver, path: string): string {
-  return `driver=${driver},file.driver=file,file.filename=${path.replaceAll(",", ",,")}`;
+export function imageOptions(
+  driver: ConvertDriver,
+  path: string,
+  driverOptions: Readonly<Record<string, string>> = {},
+): string {
+  const more = Object.entries(driverOptions).map(([name, value]) => `${name}=${value},`);
+  return `driver=${driver},${more.join("")}file.driver=file,file.filename=${path.replaceAll(",", ",,")}`;
 }
 
 /** @returns a reader of `(NN.NN/100%)` records, which may come in pieces */

@@ -1,13 +1,11 @@
 // Walks the L1 and L2 tables of a qcow2 file: every entry in bounds and aligned, no cluster past the end of the file.
 // qemu-img exits 0 and gives zeros where a cluster is cut off; here that is ImageTruncated.
-import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { Fault } from "../../lib/faults.ts";
 import { compressedRange, hostOffset, isCompressed, isZeroMarked } from "../qcow2/entries.ts";
 import { headerBytes, l2EntryBytes, neededL1Entries, readHeader, type Qcow2Header } from "../qcow2/header.ts";
+import { withTables, windowBytes, type TableReader } from "./table-reader.ts";
 
-/** Tables are read through one window of this size: L2 tables mostly lie side by side. */
-const windowBytes = 1024 * 1024;
 const turnsAtOnce = 64;
 
 export interface WalkedImage {
@@ -18,16 +16,12 @@ export interface WalkedImage {
 
 /** @throws Fault ImageTruncated, ImageCorrupt, ImageRefused; the signal's reason */
 export async function walkTables(path: string, signal: AbortSignal): Promise<WalkedImage> {
-  const handle = await open(path);
-  try {
-    const { size } = await handle.stat();
-    const reader = new TableReader(handle, size);
+  return await withTables(path, async (reader) => {
+    const size = reader.fileBytes;
     const header = readHeader(await reader.read(0, Math.min(headerBytes, size), "header"));
     const clusters = await walkL1(header, reader, size, signal);
     return { header, dataBytes: clusters * header.clusterBytes };
-  } finally {
-    await handle.close();
-  }
+  });
 }
 
 async function walkL1(
@@ -95,41 +89,6 @@ function checkL2(header: Qcow2Header, l2: Buffer, entries: number, begin: number
     if (isRead) clusters += 1;
   }
   return clusters;
-}
-
-/** Reads pieces of tables through one window. A view is good until the next read. */
-class TableReader {
-  readonly #handle: FileHandle;
-  readonly #fileBytes: number;
-  #window = Buffer.alloc(0);
-  #windowOffset = 0;
-
-  constructor(handle: FileHandle, fileBytes: number) {
-    this.#handle = handle;
-    this.#fileBytes = fileBytes;
-  }
-
-  async read(offset: number, length: number, what: string): Promise<Buffer> {
-    if (offset + length > this.#fileBytes) {
-      throw new Fault(
-        "ImageTruncated",
-        `the image ends at byte ${this.#fileBytes}, before the end of its ${what} (${offset} to ${offset + length})`,
-      );
-    }
-    const from = offset - this.#windowOffset;
-    if (from >= 0 && from + length <= this.#window.length) return this.#window.subarray(from, from + length);
-    const want = Math.min(Math.max(windowBytes, length), this.#fileBytes - offset);
-    const buffer = Buffer.allocUnsafe(want);
-    let got = 0;
-    while (got < want) {
-      const { bytesRead } = await this.#handle.read(buffer, got, want - got, offset + got);
-      if (bytesRead === 0) throw new Fault("ImageTruncated", `the image became shorter while it was read`);
-      got += bytesRead;
-    }
-    this.#window = buffer;
-    this.#windowOffset = offset;
-    return buffer.subarray(0, length);
-  }
 }
 
 const damaged = (what: string): Fault => new Fault("ImageCorrupt", `the image's tables are damaged: ${what}`);

@@ -7,7 +7,14 @@ import { goStaged } from "./staged.ts";
 import { goStraight } from "./straight.ts";
 
 /** How each disk format travels; one without a row is refused. Raw, ISO and tar go straight. */
-const roadOf: Partial<Record<DiskFormat, Road>> = { qcow2: "staged" };
+const roadOf: Partial<Record<DiskFormat, Road>> = {
+  qcow2: "staged",
+  vmdk: "staged",
+  vhd: "staged",
+  vhdx: "staged",
+  vdi: "staged",
+  qed: "staged",
+};
 const drive: Partial<Record<Road, (job: RoadJob) => Promise<RoadEnd>>> = { straight: goStraight, staged: goStaged };
 
 /** @throws Fault FormatUnsupported */

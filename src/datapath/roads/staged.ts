@@ -4,19 +4,19 @@ import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../lib/faults.ts";
 import { destroyWhole } from "../destroy-whole.ts";
-import { walkTables } from "../inspect/walk-tables.ts";
+import { inspectors } from "../inspect/index.ts";
+import type { Inspector } from "../inspect/inspector.ts";
 import { enterStage } from "../progress.ts";
 import { convertToRaw } from "../qemu-img.ts";
-import { readHeader } from "../qcow2/header.ts";
 import { targetFault, tooSmall } from "../sinks/index.ts";
 import type { RoadEnd, RoadJob } from "./road.ts";
 
 /** @throws Fault; whatever happens, the scratch file is gone afterwards */
 export async function goStaged(job: RoadJob): Promise<RoadEnd> {
   const { peeled, sink, scratch, localPath, log } = job;
-  const header = readHeader(peeled.head);
-  if (header.virtualSizeBytes > sink.availableBytes) throw tooSmall(header.virtualSizeBytes, sink.availableBytes);
-  if (header.corrupt) log.warn("The image is marked as corrupt by qemu; its tables are checked before it is used");
+  const { virtualSizeBytes = 0, notice } = inspectorOf(job).readHead(peeled.head);
+  if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
+  if (notice) log.warn(notice);
   if (localPath !== undefined && (await isFile(localPath))) {
     await checkLocal(job);
     return await convert(job, localPath, 0, 1);
@@ -30,6 +30,9 @@ export async function goStaged(job: RoadJob): Promise<RoadEnd> {
     await rm(path, { force: true });
   }
 }
+
+/** Whatever has no format of its own goes straight, not here. */
+const inspectorOf = ({ disk = "qcow2" }: RoadJob): Inspector => inspectors[disk];
 
 /** qemu's file driver takes nothing else: an image on a device is staged like one from afar. */
 async function isFile(path: string): Promise<boolean> {
@@ -90,15 +93,16 @@ async function writeWhole(handle: FileHandle, chunk: Buffer, offset: number, pat
 
 async function convert(job: RoadJob, path: string, stageIndex: number, stageCount: number): Promise<RoadEnd> {
   const { sink, progress, preallocate, signal } = job;
-  const { header, dataBytes } = await walkTables(path, signal);
-  const { virtualSizeBytes } = header;
+  const inspector = inspectorOf(job);
+  const { virtualSizeBytes, dataBytes, driverOptions } = await inspector.walk(path, signal);
   if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
   enterStage(progress, "converting", stageIndex, stageCount, virtualSizeBytes);
   const target = await sink.lend(virtualSizeBytes);
   if (!target.readsAsZeros) throw new Fault("TargetIo", `${target.path} does not read as zeros`);
   await convertToRaw({
     sourcePath: path,
-    driver: "qcow2",
+    driver: inspector.driver,
+    ...(driverOptions ? { driverOptions } : {}),
     target: { path: target.path, kind: sink.kind },
     virtualSizeBytes,
     preallocate,

@@ -128,9 +128,9 @@ describe("nothing outlives an import", () => {
     { when: "too little under xz", bytes: () => xzOf(Buffer.alloc(511, 1)), code: "ImageTooShort" },
     { when: "a wrong name", bytes: () => rawUnder("xz"), path: "/disk.qcow2.xz", code: "NotAnImage" },
     {
-      when: "a format that is not converted",
+      when: "a VMDK that is none but by its mark",
       bytes: () => xzOf(Buffer.concat([Buffer.from("KDMV"), raw])),
-      code: "FormatUnsupported",
+      code: "ImageRefused",
     },
     {
       when: "five layers of xz",

@@ -301,10 +301,10 @@ describe("what is a disk", () => {
     { what: "a page", name: "disk.img", bytes: Buffer.from(`\n<!DOCTYPE html>${" ".repeat(600)}`), code: "NotAnImage" },
     { what: "511 bytes", name: "disk", bytes: noise.subarray(0, 511), code: "ImageTooShort" },
     {
-      what: "a sparse VMDK",
+      what: "a VMDK that is none but by its mark",
       name: "disk.vmdk",
       bytes: Buffer.concat([Buffer.from("KDMV"), noise]),
-      code: "FormatUnsupported",
+      code: "ImageRefused",
     },
   ] as const)("$what", async (row) => {
     const path = join(await makeFolder(), row.name);
