@@ -114,7 +114,7 @@ describe("nothing outlives an import", () => {
       },
     };
     const source = distantFile(await images.file("qcow2-compressed", "xz"));
-    const act = bring(source, { ...place, sink }, { signal: stop.signal });
+    const act = bring(source, { ...place, sink }, { signal: stop.signal, road: "staged" });
     expect((await failureOf(act)).message).toBe("stopped by the test");
     await nothingLeft(place, stop.signal);
   });
@@ -157,7 +157,7 @@ describe("an error of the source stays its own", () => {
     const bytes = ((await layered[layers]?.()) ?? raw).subarray(0, after);
     const place = await makePlace();
     const source = bytesSource(bytes, {
-      then: new Fault("SourceStalled", "no byte for a while"),
+      after: new Fault("SourceStalled", "no byte for a while"),
       sizeBytes: undefined,
     });
     expect(await failureOf(bring(source, place))).toEqual({ code: "SourceStalled", message: "no byte for a while" });
