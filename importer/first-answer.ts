@@ -14,6 +14,7 @@ export function tellingFirstAnswer(source: Source, tell: () => void): Source {
       return facts;
     },
     open: (offset, signal) => source.open(offset, signal),
+    ...(source.read ? { read: source.read.bind(source) } : {}),
     close: () => source.close(),
   };
 }

@@ -57,6 +57,15 @@ export function fileSource(path: string, headBytes = Infinity): Source {
       if (signal.aborted) onAbort();
       return body;
     },
+    async read(offset, into, signal) {
+      signal.throwIfAborted();
+      const { handle } = await look();
+      try {
+        await fill(handle, absolute, offset, into);
+      } finally {
+        await handle.close();
+      }
+    },
     async close() {
       await Promise.all([...live].map((body) => new Promise((done) => body.once("close", done).destroy())));
     },
@@ -99,6 +108,16 @@ class FileBody extends Readable {
       () => done(error),
       (cause: unknown) => done(error ?? faultOf(cause)),
     );
+  }
+}
+
+async function fill(handle: FileHandle, path: string, offset: number, into: Buffer): Promise<void> {
+  for (let got = 0; got < into.length;) {
+    const { bytesRead } = await handle.read(into, got, into.length - got, offset + got).catch((cause: unknown) => {
+      throw unreadable(path, cause);
+    });
+    if (bytesRead === 0) throw new Fault("SourceChanged", `${path} became shorter while it was read`);
+    got += bytesRead;
   }
 }
 

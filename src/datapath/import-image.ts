@@ -30,6 +30,8 @@ export interface ImportJob {
   checksum?: string;
   /** Where an image may be staged. Without it such an image ends in "scratchNeeded". */
   scratch?: ScratchPlace;
+  /** Takes qcow2 down this road, whatever suits it best. */
+  road?: "staged";
   /** Say the sha256 of the disk. */
   digest?: boolean;
   preallocate: boolean;
@@ -62,7 +64,8 @@ export type ImportOutcome = ImportDone | ScratchNeeded;
 /** @throws Fault; the signal's reason when aborted. The target then holds nothing that looks finished. */
 export async function importImage(job: ImportJob): Promise<ImportOutcome> {
   try {
-    const outcome = await pourInto(job);
+    const first = await pourInto(job, job.road);
+    const outcome = first.kind === "declined" ? await pourStaged(job) : first;
     // A discarded sink writes nothing where nothing was begun, and lets go of the device.
     if (outcome.kind === "scratchNeeded") await job.sink.discard();
     return outcome;
@@ -72,7 +75,18 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
   }
 }
 
-async function pourInto(job: ImportJob): Promise<ImportOutcome> {
+/** From the first byte again: the other road did not keep what it has read. */
+async function pourStaged(job: ImportJob): Promise<ImportOutcome> {
+  job.progress.bytesRead = 0;
+  job.progress.bytesWritten = 0;
+  const outcome = await pourInto(job, "staged");
+  if (outcome.kind === "declined") throw new Error("the staged road declines nothing");
+  return outcome;
+}
+
+type Declined = { kind: "declined" };
+
+async function pourInto(job: ImportJob, forced?: "staged"): Promise<ImportOutcome | Declined> {
   const { source, progress, signal } = job;
   const checksum = job.checksum ? parseChecksum(job.checksum) : undefined;
   enterStage(progress, "connecting", 0, 1);
@@ -80,7 +94,7 @@ async function pourInto(job: ImportJob): Promise<ImportOutcome> {
   const hash = checksum ? hashFor(checksum) : undefined;
   const peeled = await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, job.log);
   try {
-    return await pourPeeled(job, facts, peeled, () => {
+    return await pourPeeled({ ...job, ...(forced ? { road: forced } : {}) }, facts, peeled, () => {
       if (checksum && hash) verifyChecksum(checksum, hash);
     });
   } finally {
@@ -91,10 +105,10 @@ async function pourInto(job: ImportJob): Promise<ImportOutcome> {
 
 async function pourPeeled(
   job: ImportJob,
-  { sizeBytes, validator }: SourceFacts,
+  { sizeBytes, validator, ranges }: SourceFacts,
   peeled: Peeled,
   verify: () => void,
-): Promise<ImportOutcome> {
+): Promise<ImportOutcome | Declined> {
   const { source, sink, progress, log, signal } = job;
   const begun = performance.now();
   const isAsIs = job.format === "raw";
@@ -105,7 +119,9 @@ async function pourPeeled(
   if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes) {
     throw tooSmall(sizeBytes, sink.availableBytes);
   }
-  const { road, go } = chooseRoad(disk);
+  // One pass needs the tables first. A stream has them in line: it is staged.
+  const hasTablesFirst = ranges && isPlain && sizeBytes !== undefined && source.read !== undefined;
+  const { road, go } = chooseRoad(disk, job.road ?? (hasTablesFirst ? undefined : "staged"));
   log.info("Importing", { source: source.name, road, format, layers: peeled.layers, sizeBytes, validator });
   const footer = !isAsIs && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
   const body = footer?.body ?? peeled.body;
@@ -113,6 +129,8 @@ async function pourPeeled(
     peeled: { ...peeled, body },
     disk,
     sink,
+    source,
+    ranges,
     sourceBytes: sizeBytes,
     localPath: isPlain ? source.localPath : undefined,
     scratch: job.scratch,
@@ -128,6 +146,7 @@ async function pourPeeled(
       footer?.refuseUnlessFooter();
     },
   });
+  if (end.kind === "declined") return end;
   if (end.kind === "scratchNeeded") return { kind: "scratchNeeded", road, format };
   signal.throwIfAborted();
   const { virtualSizeBytes } = end;
@@ -155,15 +174,17 @@ async function pourPeeled(
  * cut connection for a damaged file.
  */
 function tap(input: Readable, { source, progress }: ImportJob, sizeBytes: number | undefined, hash?: Hash): Readable {
+  let gotBytes = 0;
   const counter = new Transform({
     highWaterMark: 1024 * 1024,
     transform(chunk: Buffer, _encoding, done) {
+      gotBytes += chunk.length;
       progress.bytesRead += chunk.length;
       hash?.update(chunk);
       done(null, chunk);
     },
     flush(done) {
-      done(lengthFault(source.name, progress.bytesRead, sizeBytes));
+      done(lengthFault(source.name, gotBytes, sizeBytes));
     },
   });
   // Its callback only marks an error as seen; the reader of `counter` is told.

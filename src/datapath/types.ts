@@ -21,6 +21,11 @@ export interface Source {
   facts(signal: AbortSignal): Promise<SourceFacts>;
   /** Bytes from `offset` to the end, in order. @throws Fault, also as the stream's error */
   open(offset: number, signal: AbortSignal): Promise<Readable>;
+  /**
+   * Fills the buffer with the bytes from `offset` on, where `facts` says that ranges are possible. All of it lies within the
+   * source. @throws Fault
+   */
+  read?(offset: number, into: Buffer, signal: AbortSignal): Promise<void>;
   /** Releases connections and files. Never throws. */
   close(): Promise<void>;
 }

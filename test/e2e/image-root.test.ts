@@ -138,10 +138,10 @@ test.for(["disk.img", "disk.qcow2"])("a block device is filled from %s", async (
   expect(disk.subarray(images.bytes.length).every((byte) => byte === 0)).toBe(true);
 });
 
-test("without scratch a qcow2 asks for it, and a missing file is told as upstream tells it", async (context) => {
+test("without scratch a qcow2 whose tables come too late asks for it, and a missing file is told as upstream tells it", async (context) => {
   needImage(context);
   const first = await makeContainer(["data"]);
-  const asked = await first.run(anEnv({ endpoint: `${server.url}/ranges/disk.qcow2`, imageSize: "24Mi" }));
+  const asked = await first.run(anEnv({ endpoint: `${server.url}/plain/late.qcow2`, imageSize: "24Mi" }));
   expect(asked, asked.log).toMatchObject({ exit: 0, message: { ...complete, scratchSpaceRequired: true } });
   const second = await makeContainer(["data"]);
   const missed = await second.run(anEnv({ endpoint: `${server.url}/ranges/none.img`, imageSize: "24Mi" }));

@@ -2,7 +2,7 @@
 import type { Log } from "../../lib/log.ts";
 import type { DiskFormat } from "../sniff.ts";
 import type { Peeled } from "../peel.ts";
-import type { Progress, Sink } from "../types.ts";
+import type { Progress, Sink, Source } from "../types.ts";
 
 export interface ScratchPlace {
   dir: string;
@@ -14,6 +14,9 @@ export interface RoadJob {
   /** Absent for raw, ISO and tar. */
   disk: DiskFormat | undefined;
   sink: Sink;
+  source: Source;
+  /** The source can be read anywhere. */
+  ranges: boolean;
   /** Of the source as sent; tells the disk's size only where nothing is compressed. */
   sourceBytes: number | undefined;
   /** The same bytes as a local file, where the source is one and they are not compressed. */
@@ -28,5 +31,8 @@ export interface RoadJob {
   sourceIsWhole: () => Promise<void>;
 }
 
-/** "scratchNeeded" is an answer: nothing was written. */
-export type RoadEnd = { kind: "poured"; virtualSizeBytes: number } | { kind: "scratchNeeded" };
+/**
+ * "scratchNeeded" is an answer; what may have been written is to be discarded. "declined": the image is one for the staged
+ * road, and the target is as new.
+ */
+export type RoadEnd = { kind: "poured"; virtualSizeBytes: number } | { kind: "scratchNeeded" } | { kind: "declined" };

@@ -45,7 +45,10 @@ async function isFile(path: string): Promise<boolean> {
 /**
  * What an image may unpack to, bytes: its disk once, as much again for snapshots, and its tables. Beyond that it is a bomb.
  */
-const unpackedLimit = (availableBytes: number): number => 2 * availableBytes + 64 * 1024 * 1024;
+export const unpackedLimit = (availableBytes: number): number => 2 * availableBytes + 64 * 1024 * 1024;
+
+export const unpacksTooFar = (mostBytes: number): Fault =>
+  new Fault("ImageRefused", `the image unpacks to more than ${mostBytes} bytes, far more than its target takes`);
 
 /** A local file is converted where it lies; it is read here for its checksum only. */
 async function checkLocal({ peeled, hasChecksum, sourceIsWhole }: RoadJob): Promise<void> {
@@ -65,10 +68,7 @@ async function download(job: RoadJob, path: string): Promise<void> {
     let offset = 0;
     for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
       if (offset + chunk.length > mostBytes) {
-        throw new Fault(
-          "ImageRefused",
-          `the image unpacks to more than ${mostBytes} bytes, far more than its target takes`,
-        );
+        throw unpacksTooFar(mostBytes);
       }
       await writeWhole(handle, chunk, offset, path);
       offset += chunk.length;

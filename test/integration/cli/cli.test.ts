@@ -79,7 +79,7 @@ describe("cdi import", () => {
     expect((await readFile(target())).equals(images.bytes)).toBe(true);
   });
 
-  test("qcow2 from a file, staged, grown to --size", async () => {
+  test("qcow2 from a file, grown to --size", async () => {
     const said = await cdi(
       "import",
       images.qcow2,
@@ -131,8 +131,8 @@ describe("cdi import", () => {
       object: { code: "SourceUnknown", retryable: false },
     },
     {
-      when: "a remote qcow2 without scratch",
-      args: () => [`${server.url}/ranges/disk.qcow2`, target()],
+      when: "a qcow2 whose tables come too late, without scratch",
+      args: () => [`${server.url}/plain/late.qcow2`, target()],
       exit: 97,
       object: { code: "ScratchMissing", remedy: expect.stringContaining("--scratch DIR") },
     },

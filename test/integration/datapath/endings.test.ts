@@ -100,7 +100,7 @@ describe("nothing outlives an import", () => {
   });
 
   test("a convert, aborted in the middle", async () => {
-    const images = await makeImages({ folder: await makeFolder(), sizeBytes: 32 * MIB, extents: 8 });
+    const images = await makeImages({ folder: await makeFolder(), sizeBytes: 64 * MIB, extents: 3000 });
     const place = await makePlace();
     const stop = new AbortController();
     const lend = place.sink.lend.bind(place.sink);
@@ -118,7 +118,7 @@ describe("nothing outlives an import", () => {
       },
     };
     const source = distantFile(await images.file("qcow2-compressed", "gz"));
-    const act = bring(source, { ...place, sink }, { signal: stop.signal });
+    const act = bring(source, { ...place, sink }, { signal: stop.signal, road: "staged" });
     expect((await failureOf(act)).message).toBe("stopped by the test");
     await nothingLeft(place, stop.signal);
   });

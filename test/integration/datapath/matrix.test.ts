@@ -117,8 +117,13 @@ describe.skipIf(absent)(`the matrix${absent ? `: ${absent}` : ""}`, () => {
         format: kind.replace(/-.*/, ""),
         layers: wrapping === "plain" ? [] : [wrapping],
         virtualSizeBytes: imageBytes,
-        bytesRead: (await stat(file)).size,
       });
+      const { bytesRead } = done as { bytesRead: number };
+      const { size } = await stat(file);
+      // The tables of a qcow2 that can be read anywhere are read before the rest, and once more with it.
+      const isPlanned = kind.startsWith("qcow2") && wrapping === "plain";
+      expect(bytesRead).toBeGreaterThanOrEqual(size);
+      expect(bytesRead).toBeLessThanOrEqual(isPlanned ? size * 1.01 : size);
     } finally {
       await source.close();
     }

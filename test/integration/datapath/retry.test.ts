@@ -50,36 +50,41 @@ async function servedImages(folder: string): Promise<Record<string, Buffer>> {
   return { "/disk.raw": image, "/disk.qcow2": await read("disk.qcow2"), "/disk.raw.gz": await read("disk.raw.gz") };
 }
 
-test(`a cut import is finished by the next one, ${rounds} of ${rounds} times, on a file system`, async () => {
-  const folder = await makeFolder();
-  const files = await servedImages(folder);
-  const target = join(folder, "target");
-  await mkdir(target);
-  const server = await startHttpServer({ files });
-  const next = numbersFrom(77);
-  const paths = Object.keys(files);
-  for (let round = 0; round < rounds; round += 1) {
-    const path = paths[round % paths.length] ?? "";
-    server.faults = { cutAfterBytes: Math.floor(next() * (files[path]?.length ?? 0)), times: 1 };
-    const cut = importOnce(server.url(path), await filesystemSink({ folder: target, requestBytes: 8 * mib }), folder);
-    expect(
-      await cut.then(
-        () => "finished",
-        (cause: unknown) => faultOf(cause).code,
-      ),
-      `round ${round}`,
-    ).toBe("SourceCut");
-    expect(await readdir(target), `round ${round}`).toEqual([]);
-    await importOnce(server.url(path), await filesystemSink({ folder: target, requestBytes: 8 * mib }), folder);
-    const disk = await readFile(join(target, "disk.img"));
-    expect(disk.length).toBe(8 * mib);
-    expect(disk.subarray(0, image.length).equals(image), `round ${round}`).toBe(true);
-    await rm(join(target, "disk.img"));
-  }
-});
+test(
+  `a cut import is finished by the next one, ${rounds} of ${rounds} times, on a file system`,
+  { timeout: 300_000 },
+  async () => {
+    const folder = await makeFolder();
+    const files = await servedImages(folder);
+    const target = join(folder, "target");
+    await mkdir(target);
+    const server = await startHttpServer({ files });
+    const next = numbersFrom(77);
+    const paths = Object.keys(files);
+    for (let round = 0; round < rounds; round += 1) {
+      const path = paths[round % paths.length] ?? "";
+      server.faults = { cutAfterBytes: Math.floor(next() * (files[path]?.length ?? 0)), times: 1 };
+      const cut = importOnce(server.url(path), await filesystemSink({ folder: target, requestBytes: 8 * mib }), folder);
+      expect(
+        await cut.then(
+          () => "finished",
+          (cause: unknown) => faultOf(cause).code,
+        ),
+        `round ${round}`,
+      ).toBe("SourceCut");
+      expect(await readdir(target), `round ${round}`).toEqual([]);
+      await importOnce(server.url(path), await filesystemSink({ folder: target, requestBytes: 8 * mib }), folder);
+      const disk = await readFile(join(target, "disk.img"));
+      expect(disk.length).toBe(8 * mib);
+      expect(disk.subarray(0, image.length).equals(image), `round ${round}`).toBe(true);
+      await rm(join(target, "disk.img"));
+    }
+  },
+);
 
 test.skipIf(noLoops)(
   `a cut import is finished by the next one, ${rounds} of ${rounds} times, on a block device`,
+  { timeout: 300_000 },
   async () => {
     const folder = await makeFolder();
     const files = await servedImages(folder);

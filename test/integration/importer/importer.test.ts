@@ -70,16 +70,23 @@ test("raw into a Block volume full of old bytes", async () => {
   expect(disk.subarray(images.bytes.length).every((byte) => byte === 0)).toBe(true);
 });
 
-test("qcow2 without scratch asks for scratch and leaves nothing", async () => {
+test("qcow2 needs no scratch", async () => {
   const pod = await aPod();
   const ran = await startImporter(pod, anEnv({ endpoint: at("ranges/disk.qcow2"), imageSize: "20Mi" })).ended;
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+  await expectDisk(pod, grownBytes);
+});
+
+test("a stream whose tables come too late asks for scratch and leaves nothing", async () => {
+  const pod = await aPod();
+  const ran = await startImporter(pod, anEnv({ endpoint: at("plain/late.qcow2"), imageSize: "20Mi" })).ended;
   expect(ran, ran.log).toMatchObject({ exit: 0, message: { ...complete, scratchSpaceRequired: true } });
   expect(await readdir(pod.at("/data"))).toEqual([]);
 });
 
-test("qcow2 with scratch, which is empty afterwards", async () => {
+test("the same with scratch, which is empty afterwards", async () => {
   const pod = await aPod({ scratch: true });
-  const ran = await startImporter(pod, anEnv({ endpoint: at("ranges/disk.qcow2"), imageSize: "20Mi" })).ended;
+  const ran = await startImporter(pod, anEnv({ endpoint: at("plain/late.qcow2"), imageSize: "20Mi" })).ended;
   expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
   await expectDisk(pod, grownBytes);
   expect(await readdir(pod.at("/scratch"))).toEqual([]);
@@ -145,7 +152,7 @@ describe("what goes wrong", () => {
           CACHE_MODE: _cache,
           IMPORTER_CHECKSUM: _sum,
           ...old
-        } = anEnv({ endpoint: at("ranges/disk.qcow2"), imageSize: "20Mi" });
+        } = anEnv({ endpoint: at("plain/late.qcow2"), imageSize: "20Mi" });
         return old;
       },
       exit: 42,

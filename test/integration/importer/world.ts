@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { withLateTable } from "../../support/late-tables.ts";
 import { importerEnv, type ImporterConfig } from "../../../src/contract/importer-env.ts";
 
 export const projectRoot = fileURLToPath(new URL("../../..", import.meta.url));
@@ -32,7 +33,7 @@ export interface Images {
   readonly bytes: Buffer;
 }
 
-/** A disk with random data in patches, as raw and as compressed qcow2. */
+/** A disk with random data in patches, as raw, as compressed qcow2, and as `late.qcow2`, whose table comes 40 MiB behind its data. */
 export async function makeImages(folder: string, virtualSizeBytes = 16 * MiB): Promise<Images> {
   const bytes = Buffer.alloc(virtualSizeBytes);
   for (let at = 0; at + 40_000 < virtualSizeBytes; at += MiB) randomBytes(40_000).copy(bytes, at);
@@ -40,6 +41,7 @@ export async function makeImages(folder: string, virtualSizeBytes = 16 * MiB): P
   const qcow2 = join(folder, "disk.qcow2");
   await writeFile(raw, bytes);
   execFileSync("qemu-img", ["convert", "-c", "-f", "raw", "-O", "qcow2", raw, qcow2]);
+  await writeFile(join(folder, "late.qcow2"), withLateTable(await readFile(qcow2), 40 * MiB));
   return { raw, qcow2, bytes };
 }
 

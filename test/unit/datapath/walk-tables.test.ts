@@ -141,8 +141,8 @@ describe("tables that point where nothing is", () => {
     {
       when: "version 2 has no zero mark",
       made: { version: 2, l2: { 0: at(6 * cluster) | zeroMark } },
-      code: "ImageTruncated",
-      says: "past the end",
+      code: "ImageCorrupt",
+      says: "version 2 does not have",
     },
     {
       when: "a compressed cluster past the end",
