@@ -174,6 +174,7 @@ describe.skipIf(noQemu)(`formats${noQemu ? `: ${noQemu}` : ""}`, () => {
       { creator: "d2v ", isGeometry: false },
       { creator: "tap\0", isGeometry: false },
       { creator: "CTXS", isGeometry: false },
+      { creator: "wa\0\0", isGeometry: false },
       { creator: "vpc ", isGeometry: false, geometry: [65535, 16, 255] },
     ])("$creator $geometry", async ({ creator, isGeometry, geometry = [1000, 5, 16] }) => {
       const path = join(folder, "creator.vhd");
@@ -189,7 +190,8 @@ describe.skipIf(noQemu)(`formats${noQemu ? `: ${noQemu}` : ""}`, () => {
       await writeFile(path, vhd);
       const place = await makePlace();
       await bring(distantFile(path), place);
-      const expected = await rawOf("vpc", path);
+      // Older qemus do not know Azure's mark; the disk is whole with any of them.
+      const expected = creator === "wa\0\0" ? diskOf("vhd dynamic") : await rawOf("vpc", path);
       expect(expected.length).toBe(isGeometry ? cylinders * heads * sectors * 512 : diskOf("vhd dynamic").length);
       expect((await place.disk()).equals(expected)).toBe(true);
     });
