@@ -40,7 +40,7 @@ export interface ImportJob {
 export interface ImportDone {
   kind: "done";
   road: Road;
-  /** raw, iso, tar or qcow2. */
+  /** raw, iso, tar, or a disk format by its own name (sniff.ts). */
   format: string;
   /** Compression, outermost first. */
   layers: string[];

@@ -6,6 +6,11 @@ test("names driver and file, and doubles commas", () => {
   expect(imageOptions("qcow2", "/scratch/a,b=c")).toBe("driver=qcow2,file.driver=file,file.filename=/scratch/a,,b=c");
 });
 
+test("more options stand before the file", () => {
+  const more = { force_size_calc: "chs" };
+  expect(imageOptions("vpc", "/a", more)).toBe("driver=vpc,force_size_calc=chs,file.driver=file,file.filename=/a");
+});
+
 test("paths are absolute, so that none is read as a protocol", () => {
   const target = { path: "nbd:disk", kind: "filesystem" } as const;
   const words = convertArguments({ sourcePath: "json:x", driver: "raw", target, virtualSizeBytes: 1 }, "none");
