@@ -18,7 +18,7 @@ const windowBits = 12;
 const inflateFlush = { windowBits, finishFlush: constants.Z_SYNC_FLUSH } as const;
 
 /**
- * On this thread: handing a cluster to node's pool and back costs more than it saves (docs/adr/0009).
+ * On this thread: under a pod's processor limit, handing a cluster to node's pool and back costs more than it saves.
  * @returns undefined when the bytes do not make a whole cluster
  */
 export async function decompressCluster(

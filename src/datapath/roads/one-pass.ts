@@ -116,6 +116,7 @@ async function passPlanned(
   }
 }
 
+/** Not sent here yet: importImage stages what has no ranges until random images come out right in line too. */
 async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Promise<void> {
   const { peeled, sink, scratch, progress, signal, sourceIsWhole } = job;
   const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(sink.availableBytes);
