@@ -14,6 +14,9 @@ const programs = [
   { name: "cdi", entry: "src/cli/main.ts" },
   { name: "importer", entry: "importer/main.ts" },
   { name: "controller", entry: "src/programs/controller.ts" },
+  { name: "apiserver", entry: "src/programs/apiserver.ts" },
+  { name: "uploadproxy", entry: "src/programs/uploadproxy.ts" },
+  { name: "uploadserver", entry: "uploadserver/main.ts" },
 ];
 
 const present = programs.filter(({ entry }) => existsSync(join(root, entry)));

@@ -19,6 +19,11 @@ export const testTools = [
   { tool: "nginx", package: "nginx-light" },
   { tool: "debootstrap", package: "debootstrap" },
   { tool: "curl", package: "curl" },
+  { tool: "docker-registry", package: "docker-registry" },
+  { tool: "htpasswd", package: "apache2-utils" },
+  { tool: "skopeo", package: "skopeo" },
+  { tool: "igzip", package: "isal" },
+  { tool: "chromium", package: "chromium" },
 ];
 
 const policyFile = "/usr/sbin/policy-rc.d";

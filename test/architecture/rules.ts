@@ -31,7 +31,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms a program under src/programs may start: each program one of them. */
-export const startable: readonly string[] = ["controllers", "apiserver", "operator"];
+export const startable: readonly string[] = ["controllers", "apiserver", "operator", "uploadproxy"];
 
 /** From the key's room, imports of the value's rooms must be `import type`. */
 export const typesOnly: Readonly<Record<string, readonly string[]>> = { console: ["api"] };
@@ -45,14 +45,17 @@ export const packageDoors: Readonly<Record<string, readonly RegExp[]>> = {
   "@peculiar/x509": [/^src\/pki\//],
   "@sinclair/typebox": [/^src\/api\//],
   ajv: [/^src\/api\//, /^src\/embedded\//],
+  "@tus/server": [/^uploadserver\//],
   "classic-level": [/^src\/embedded\/store\//],
   commander: [/^src\/cli\//],
+  jose: [/^src\/pki\//],
   koffi: [/^src\/lib\/syscalls[^/]*(\.ts|\/)/],
   "lzma-native": [/^src\/datapath\/decoders\/xz[^/]*\.ts$/],
   "p-queue": [/^src\/lib\/pool\.ts$/],
   pino: [/^src\/telemetry\//],
   "prom-client": [/^src\/telemetry\//],
   "reflect-metadata": [/^src\/pki\//],
+  "tar-stream": [/^src\/datapath\/archive\.ts$/],
   undici: [/^src\/lib\/http[^/]*(\.ts|\/)/],
   yaml: [/^src\/(cli|embedded|operator)\//],
 };
