@@ -12,6 +12,15 @@ export const podPaths = {
   proxyCerts: "/proxycerts",
   extraHeaders: "/extraheaders",
   terminationLog: "/dev/termination-log",
+  /** Where the upload server's certificate secret is mounted. */
+  uploadTls: "/etc/tls",
+} as const;
+
+/** Keys of the upload server's certificate secret as mounted: its own pair, and who signs its clients. */
+export const uploadTlsFiles = {
+  key: "/etc/tls/tls.key",
+  cert: "/etc/tls/tls.crt",
+  clientCa: "/etc/tls/ca.crt",
 } as const;
 
 export const metricsPort = 8443;

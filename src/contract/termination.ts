@@ -14,6 +14,10 @@ export interface TerminationMessage {
 export const terminationLimitBytes = 4096;
 
 export const importComplete = "Import Complete";
+/** What the upload server says instead: of an upload, of a clone, and when its certificate's time is up. */
+export const uploadComplete = "Upload Complete";
+export const cloneComplete = "Clone Complete";
+export const deadlinePassed = "Deadline Passed";
 /** v1.56's exit status for "scratch space needed"; controllers take it, we send it only to a v1.56 controller. */
 export const scratchNeededExitOld = 42;
 
