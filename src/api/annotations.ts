@@ -70,6 +70,10 @@ export const annotations = {
   // Progress and state, on the claim.
   /** Mirror of the worker pod's phase. */
   podPhase: cdi("storage.pod.phase"),
+  /** Name of the upload server pod. */
+  uploadPodName: cdi("storage.uploadPodName"),
+  /** Common name a clone source shows the upload server. */
+  uploadClientName: cdi("uploadClientName"),
   /** "true" when all of the worker pod's containers are ready. */
   podReady: cdi("storage.pod.ready"),
   /** Whole number text; "0" at first, never decreases. */

@@ -4,7 +4,7 @@ import type { Claim, Pod } from "../api/core.ts";
 import { createApply, runController, type KubeClient, type Running } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import { dataVolumeImportController } from "./datavolume/import/index.ts";
+import { dataVolumeController } from "./datavolume/index.ts";
 import { claimImportController } from "./import/index.ts";
 import { watchProgress } from "./import/progress.ts";
 import type { ControllerOptions } from "./options.ts";
@@ -66,7 +66,7 @@ export async function startControllers({
   }
   const shared = { apply, clock, log, workers };
   running.claims = runController(claimImportController(world, progress, options), shared);
-  running.dataVolumes = runController(dataVolumeImportController(world, progress, options), shared);
+  running.dataVolumes = runController(dataVolumeController(world, progress, options), shared);
   return {
     counts: apply.counts,
     async close() {

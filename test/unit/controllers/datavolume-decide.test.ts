@@ -5,9 +5,9 @@ import {
   decideClaimRefused,
   decideDataVolume,
   type DecideOptions,
-} from "../../../src/controllers/datavolume/import/decide.ts";
-import type { DataVolumeFacts } from "../../../src/controllers/datavolume/import/observe.ts";
-import { computeStatus } from "../../../src/controllers/datavolume/import/status.ts";
+} from "../../../src/controllers/datavolume/parts/decide.ts";
+import type { DataVolumeFacts } from "../../../src/controllers/datavolume/parts/observe.ts";
+import { computeStatus } from "../../../src/controllers/datavolume/parts/status.ts";
 import { shownStep, type Step } from "../../../src/kube/index.ts";
 import { aClaim, aConfig, aDataVolume, aDefaultClass, aProfile, aStorageClass } from "../../support/objects.ts";
 import { noonMs } from "../../support/test-clock.ts";

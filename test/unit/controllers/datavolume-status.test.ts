@@ -3,7 +3,7 @@ import { annotations } from "../../../src/api/annotations.ts";
 import type { Claim } from "../../../src/api/core.ts";
 import type { DataVolumeStatus } from "../../../src/api/data-volume.ts";
 import type { Condition } from "../../../src/api/meta.ts";
-import { computeStatus, statusPatch } from "../../../src/controllers/datavolume/import/status.ts";
+import { computeStatus, statusPatch } from "../../../src/controllers/datavolume/parts/status.ts";
 import { ourAnnotations } from "../../../src/controllers/parts/our-annotations.ts";
 import type { Reading } from "../../../src/controllers/parts/scrape.ts";
 import type { Step } from "../../../src/kube/index.ts";

@@ -3,14 +3,10 @@ import { annotations } from "../../../api/annotations.ts";
 import type { Claim } from "../../../api/core.ts";
 import type { Transfer } from "../../../api/data-volume.ts";
 import type { DataVolumePhase } from "../../../api/phases.ts";
-import { FAULTS, type FaultCode } from "../../../lib/faults.ts";
+import { FAULTS } from "../../../lib/faults.ts";
+import { faultCodeOf } from "../../parts/fault-of-claim.ts";
 import { ourAnnotations } from "../../parts/our-annotations.ts";
 import type { Reading } from "../../parts/scrape.ts";
-
-export const faultCodeOf = (claim: Claim): FaultCode | undefined => {
-  const code = claim.metadata.annotations?.[ourAnnotations.importCode];
-  return code !== undefined && code in FAULTS ? (code as FaultCode) : undefined;
-};
 
 export interface TransferFacts {
   claim: Claim;

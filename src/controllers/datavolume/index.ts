@@ -1,26 +1,22 @@
-// The DataVolume side of an import, keyed by DataVolume: makes the claim and keeps the status true.
-import type { DataVolume } from "../../../api/data-volume.ts";
-import { keyOf, type Key, type KubeObject } from "../../../api/meta.ts";
-import type { Controller } from "../../../kube/index.ts";
-import type { Log } from "../../../lib/log.ts";
-import type { ProgressWatch } from "../../import/progress.ts";
-import type { ControllerOptions } from "../../options.ts";
-import { controllerOf, indexNames, unboundClaims, type World } from "../../world.ts";
-import { decideClaimRefused, decideDataVolume, type DecideOptions } from "./decide.ts";
-import { observeDataVolume } from "./observe.ts";
-import { isHandled } from "./source.ts";
-import { additions, type Addition } from "./status.ts";
+// What DataVolumes are filled by, keyed by DataVolume: makes the claim and keeps the status true.
+import type { DataVolume } from "../../api/data-volume.ts";
+import { keyOf, type Key, type KubeObject } from "../../api/meta.ts";
+import type { Controller } from "../../kube/index.ts";
+import type { Log } from "../../lib/log.ts";
+import type { ProgressWatch } from "../import/progress.ts";
+import type { ControllerOptions } from "../options.ts";
+import { controllerOf, indexNames, unboundClaims, type World } from "../world.ts";
+import { decideClaimRefused, decideDataVolume, type DecideOptions } from "./parts/decide.ts";
+import { observeDataVolume } from "./parts/observe.ts";
+import { flowOf } from "./flows.ts";
+import { additions, type Addition } from "./parts/status.ts";
 
-export function dataVolumeImportController(
-  world: World,
-  progress: ProgressWatch,
-  options: ControllerOptions,
-): Controller {
+export function dataVolumeController(world: World, progress: ProgressWatch, options: ControllerOptions): Controller {
   const dropped = new Set<Addition>();
   const leftAlone = new Set<string>();
   const decideOptions = (): DecideOptions => ({ controller: options, dropped, nowMs: world.clock.now() });
   return {
-    name: "datavolume-import",
+    name: "datavolume",
     watches: [
       { cache: world.dataVolumes, toKeys: (one) => [keyOf(one)] },
       { cache: world.claims, toKeys: dataVolumesOf },
@@ -34,7 +30,7 @@ export function dataVolumeImportController(
     reconcile(key, log) {
       const seen = observeDataVolume(world, progress, key);
       if (!seen) leftAlone.delete(keyId(key));
-      else if (!isHandled(seen.dataVolume)) leaveAlone(key, seen.dataVolume, leftAlone, log);
+      else if (!flowOf(seen.dataVolume)) leaveAlone(key, seen.dataVolume, leftAlone, log);
       return decideDataVolume(seen, decideOptions());
     },
     refused(key, { step, refusal }) {
@@ -62,7 +58,7 @@ function dataVolumesOf(claim: KubeObject): Key[] {
 }
 
 const unrendered = (world: World): Key[] =>
-  (world.dataVolumes.byIndex(indexNames.phase, "") as DataVolume[]).filter(isHandled).map((one) => keyOf(one));
+  (world.dataVolumes.byIndex(indexNames.phase, "") as DataVolume[]).filter(flowOf).map((one) => keyOf(one));
 
 function leaveAlone(key: Key, { spec }: DataVolume, told: Set<string>, log: Log): void {
   if (told.has(keyId(key))) return;

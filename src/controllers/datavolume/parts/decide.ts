@@ -1,5 +1,5 @@
-// What to do next for one DataVolume that is imported: make its claim, hand on what its user said since, write its status.
-// Pure, facts in, steps out. The pod is not this room's business: see import/.
+// What to do next for one DataVolume: make its claim, hand on what its user said since, write its status.
+// Pure, facts in, steps out. The pod is not this room's business: see import/ and upload/.
 import { annotations } from "../../../api/annotations.ts";
 import type { ClaimSpec } from "../../../api/claim-spec.ts";
 import type { Claim } from "../../../api/core.ts";
@@ -18,7 +18,8 @@ import { tellOf } from "../../parts/steps.ts";
 import type { Forced } from "./conditions.ts";
 import { claimFor } from "./objects.ts";
 import type { DataVolumeFacts } from "./observe.ts";
-import { isHandled } from "./source.ts";
+import type { Flow } from "../flow.ts";
+import { flowOf } from "../flows.ts";
 import { computeStatus, statusPatch, type Addition } from "./status.ts";
 
 export interface DecideOptions {
@@ -31,10 +32,11 @@ export interface DecideOptions {
 const nothing: Plan = { steps: [] };
 
 export function decideDataVolume(seen: DataVolumeFacts | undefined, options: DecideOptions): Plan {
-  if (!seen || !isHandled(seen.dataVolume) || seen.dataVolume.metadata.deletionTimestamp) return nothing;
+  const flow = seen && flowOf(seen.dataVolume);
+  if (!flow || seen.dataVolume.metadata.deletionTimestamp) return nothing;
   const { dataVolume, claim } = seen;
   if (usesPopulator(seen)) return nothing;
-  if (!claim) return withoutClaim(seen, options);
+  if (!claim) return withoutClaim(flow, seen, options);
   const name = claim.metadata.name ?? "";
   if (claim.metadata.deletionTimestamp) {
     const message = `Resource "${name}" marked for deletion`;
@@ -58,7 +60,7 @@ function usesPopulator({ dataVolume }: DataVolumeFacts): boolean {
   return value;
 }
 
-function withoutClaim(seen: DataVolumeFacts, options: DecideOptions): Plan {
+function withoutClaim(flow: Flow, seen: DataVolumeFacts, options: DecideOptions): Plan {
   const { dataVolume, storage } = seen;
   if (dataVolume.metadata.annotations?.[annotations.prePopulated] !== undefined) {
     return { steps: statusSteps(seen, undefined, undefined, options) };
@@ -70,7 +72,7 @@ function withoutClaim(seen: DataVolumeFacts, options: DecideOptions): Plan {
     if (!(cause instanceof ClaimNotValid)) throw cause;
     return decideNoClaim(seen, { phase: "", reason: "ErrClaimNotValid", message: cause.message }, options);
   }
-  const claim = claimFor(dataVolume, spec, storage.config, options.controller);
+  const claim = claimFor(flow, dataVolume, spec, storage.config, options.controller);
   const road = patchMetadata(kinds.dataVolume, dataVolume, { annotations: { [annotations.usePopulator]: "false" } });
   // The claim as it will be in a moment; what it becomes then brings the next run.
   const expected: Claim = { ...claim, status: { phase: "Pending" } };

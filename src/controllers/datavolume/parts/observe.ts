@@ -1,4 +1,4 @@
-// All that a DataVolume's import is decided on, read from the caches.
+// All that a DataVolume is decided on, read from the caches.
 import { cdiConfigName, type CdiConfig } from "../../../api/cdi-config.ts";
 import type { Claim, Pod, StorageClass, Volume } from "../../../api/core.ts";
 import type { DataVolume } from "../../../api/data-volume.ts";

@@ -1,4 +1,4 @@
-// The whole status of an imported DataVolume from what is true now, and the events its changes bring. Pure.
+// The whole status of a DataVolume from what is true now, and the events its changes bring. Pure.
 import { annotations } from "../../../api/annotations.ts";
 import { conditionOf, saysTheSame } from "../../../api/conditions.ts";
 import type { Claim } from "../../../api/core.ts";
@@ -10,8 +10,9 @@ import { scratchText } from "../../parts/running-condition.ts";
 import type { Reading } from "../../parts/scrape.ts";
 import { tellOf } from "../../parts/steps.ts";
 import { conditionsOf, type Forced } from "./conditions.ts";
-import { phaseOf, type PhaseEvent } from "./phase.ts";
-import { progressOf, transferOf } from "./transfer.ts";
+import type { ClaimProgress, Flow, PhaseChange, PhaseEvent } from "../flow.ts";
+import { flowOf } from "../flows.ts";
+import { phaseOf } from "./phase.ts";
 
 export interface StatusFacts {
   dataVolume: DataVolume;
@@ -30,9 +31,11 @@ export interface ComputedStatus {
 
 export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus {
   const { dataVolume, claim, forced, reading } = facts;
+  const flow = flowOf(dataVolume);
+  if (!flow) throw new Error("nothing is known of the source of this DataVolume");
   const before = dataVolume.status ?? {};
-  const { phase, event } = phaseFrom(facts, before.phase ?? "");
-  const conditions = conditionsOf(before.conditions ?? [], { phase, claim, forced }, nowMs);
+  const { phase, event } = phaseFrom(flow, facts, before.phase ?? "");
+  const conditions = conditionsOf(before.conditions ?? [], { flow, phase, claim, forced }, nowMs);
   const generation = dataVolume.metadata.generation;
   const { restartCount, transfer, ...kept } = before;
   const isRenewed = claim !== undefined && !forced;
@@ -43,7 +46,7 @@ export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus
     phase,
     conditions,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
-    ...(isRenewed ? fromClaim(claim, phase, before, reading) : {}),
+    ...(isRenewed ? fromClaim(flow, { claim, phase, before, reading }) : {}),
   };
   const events = [
     ...changeOfPhase(facts, phase, event),
@@ -52,29 +55,21 @@ export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus
   return { status, events };
 }
 
-function phaseFrom(facts: StatusFacts, before: DataVolumePhase): { phase: DataVolumePhase; event?: PhaseEvent } {
+function phaseFrom(flow: Flow, facts: StatusFacts, before: DataVolumePhase): PhaseChange {
   const { claim, forced, needsWork, waitsForConsumer } = facts;
   if (forced)
     return { phase: forced.phase, event: { type: "Warning", reason: forced.reason, message: forced.message } };
-  if (claim) return phaseOf({ phase: before, claim, needsWork, waitsForConsumer });
+  if (claim) return phaseOf({ flow, phase: before, claim, needsWork, waitsForConsumer });
   const isNew = before === "" || facts.dataVolume.metadata.annotations?.[annotations.prePopulated] !== undefined;
   return { phase: isNew ? "Pending" : before };
 }
 
-function fromClaim(
-  claim: Claim,
-  phase: DataVolumePhase,
-  before: DataVolumeStatus,
-  reading: Reading | undefined,
-): DataVolumeStatus {
+function fromClaim(flow: Flow, facts: ClaimProgress): DataVolumeStatus {
+  const { claim } = facts;
   const restarts = Number(claim.metadata.annotations?.[annotations.podRestarts] ?? 0);
-  const transfer = transferOf({ claim, phase, before: before.transfer, reading });
-  const from: DataVolumeStatus = {
-    claimName: claim.metadata.name ?? "",
-    progress: progressOf({ claim, phase, before: before.progress, reading }),
-  };
+  const from: DataVolumeStatus = { claimName: claim.metadata.name ?? "", ...flow.progress(facts) };
   if (Number.isInteger(restarts) && restarts > 0) from.restartCount = restarts;
-  return transfer ? { ...from, transfer } : from;
+  return from;
 }
 
 function changeOfPhase(

@@ -1,4 +1,4 @@
-// The claim a DataVolume makes for its import, on the road without populators (interfaces/datavolume-lifecycle.md section 7).
+// The claim a DataVolume makes, on the road without populators (interfaces/datavolume-lifecycle.md section 7).
 import { annotations } from "../../../api/annotations.ts";
 import type { ClaimSpec } from "../../../api/claim-spec.ts";
 import type { CdiConfig } from "../../../api/cdi-config.ts";
@@ -8,9 +8,10 @@ import { kinds } from "../../../api/kinds.ts";
 import { commonLabels, labels } from "../../../api/labels.ts";
 import { ownedBy } from "../../import/objects.ts";
 import type { ControllerOptions } from "../../options.ts";
-import { importAnnotationsOf } from "./source.ts";
+import type { Flow } from "../flow.ts";
 
 export function claimFor(
+  flow: Flow,
   dataVolume: DataVolume,
   spec: ClaimSpec,
   config: CdiConfig | undefined,
@@ -41,7 +42,7 @@ export function claimFor(
         [annotations.createdForDataVolume]: metadata.uid ?? "",
         ...(wanted.priorityClassName ? { [annotations.podPriorityClassName]: wanted.priorityClassName } : {}),
         ...(wanted.serviceAccountName ? { [annotations.podServiceAccountName]: wanted.serviceAccountName } : {}),
-        ...importAnnotationsOf(dataVolume),
+        ...flow.claimAnnotations(dataVolume),
       },
       ownerReferences: [ownedBy(kinds.dataVolume, dataVolume)],
     },

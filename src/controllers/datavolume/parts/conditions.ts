@@ -11,7 +11,8 @@ import type { Claim } from "../../../api/core.ts";
 import type { Condition } from "../../../api/meta.ts";
 import type { DataVolumePhase } from "../../../api/phases.ts";
 import { FAULTS } from "../../../lib/faults.ts";
-import { faultCodeOf } from "./transfer.ts";
+import { faultCodeOf } from "../../parts/fault-of-claim.ts";
+import type { Flow } from "../flow.ts";
 
 /** Something the DataVolume side found by itself: said in the Bound condition while there is no claim. */
 export interface Forced {
@@ -21,6 +22,7 @@ export interface Forced {
 }
 
 export interface ConditionFacts {
+  flow: Flow;
   phase: DataVolumePhase;
   claim: Claim | undefined;
   forced: Forced | undefined;
@@ -36,7 +38,7 @@ const say = (status: ConditionStatus, reason: string, message: string): Said => 
 const bound = mirroredCondition("Bound");
 const running = mirroredCondition("Running");
 const ready = mirroredCondition("Ready");
-const reconciling = conditionKind("Reconciling", ["Importing", "Succeeded", "Failed"]);
+const reconciling = conditionKind("Reconciling", ["Importing", "Uploading", "Succeeded", "Failed"]);
 /** Reasons are the catalog's codes, and upstream's words for a claim that cannot be made. */
 const stalled = mirroredCondition("Stalled");
 
@@ -48,7 +50,7 @@ export function conditionsOf(before: readonly Condition[], facts: ConditionFacts
     bound(isBound.status, isBound.reason, isBound.message, nowMs),
     ready(isReady.status, isReady.reason, isReady.message, nowMs),
     running(isRunning.status, isRunning.reason, isRunning.message, nowMs),
-    reconcilingOf(facts.phase)(nowMs),
+    reconcilingOf(facts)(nowMs),
     stalled(isStalled.status, isStalled.reason, isStalled.message, nowMs),
   ];
   return changes.reduce<readonly Condition[]>((conditions, change) => change(conditions), before) as Condition[];
@@ -95,10 +97,10 @@ function readyOf({ phase, claim, forced }: ConditionFacts, isRunning: Said): Sai
   return say(status, claim || !forced ? "" : forced.reason, "");
 }
 
-function reconcilingOf(phase: DataVolumePhase): (nowMs: number) => ConditionChange {
+function reconcilingOf({ phase, flow }: ConditionFacts): (nowMs: number) => ConditionChange {
   if (phase === "Succeeded") return (nowMs) => reconciling("False", "Succeeded", "", nowMs);
   if (phase === "Failed") return (nowMs) => reconciling("False", "Failed", "", nowMs);
-  return (nowMs) => reconciling("True", "Importing", "", nowMs);
+  return (nowMs) => reconciling("True", flow.reconciling, "", nowMs);
 }
 
 function stalledOf({ claim, forced, phase }: ConditionFacts): Said {
