@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { keyOf, shownKey, type Key, type KindRef, type KubeObject } from "../api/meta.ts";
 import type { KubeClient } from "./client.ts";
-import { KubeError, type WatchEvent } from "./types.ts";
+import { askedWaitMs, KubeError, type WatchEvent } from "./types.ts";
 
 /** Values under which an object is found; recomputed whenever it changes. */
 export type IndexOf = (object: KubeObject) => readonly string[];
@@ -141,11 +141,15 @@ async function follow(options: Following): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = clock.now();
+    let askedMs = 0;
     try {
       version ??= await listAll(options);
       for await (const event of watchFrom(options, version)) {
-        version = event.object.metadata.resourceVersion ?? version;
         failures = 0;
+        const next: string | undefined = event.object.metadata.resourceVersion ?? version;
+        // Told again, or out of an old store: it would bring back what is gone.
+        if (event.type !== "BOOKMARK" && next !== undefined && isNotAfter(next, version)) continue;
+        version = next;
         if (event.type !== "BOOKMARK") options.change(event);
       }
       // A watch that ends at once, again and again, must not spin.
@@ -153,23 +157,47 @@ async function follow(options: Following): Promise<void> {
     } catch (cause) {
       if (signal.aborted) return;
       failures += 1;
-      // Where we were is lost (410), or the stream cannot be trusted to have told us all: list again.
-      const resumable = cause instanceof KubeError ? ![410, 0].includes(cause.status) : !(cause instanceof SyntaxError);
-      if (!resumable) version = undefined;
+      askedMs = askedWaitMs(cause);
+      if (!isResumable(cause)) version = undefined;
       log.warn("Reconnecting a watch", {
         failures,
         relist: version === undefined,
         cause: cause instanceof Error ? cause.message : String(cause),
       });
     }
-    if (failures > 0) await pause(options, backoffDelay(failures, reconnect));
+    if (failures > 0) await pause(options, Math.max(askedMs, backoffDelay(failures, reconnect)));
   }
+}
+
+/** Statuses of a server that is busy or on its way up or down: it still knows where we were. */
+const passingStatuses = [429, 502, 503];
+
+/**
+ * After a broken connection the watch is taken up where it was. Any other refusal (410, a version from before a restored backup)
+ * or a stream that cannot be trusted to have told us all: list again.
+ */
+const isResumable = (cause: unknown): boolean =>
+  cause instanceof KubeError ? passingStatuses.includes(cause.status) : !(cause instanceof SyntaxError);
+
+/** Versions are numbers that grow within a kind; where one is not a number nothing can be said. */
+function isNotAfter(version: string, known: string | undefined): boolean {
+  return /^\d+$/.test(version) && /^\d+$/.test(known ?? "") && BigInt(version) <= BigInt(known ?? "");
 }
 
 const watchFrom = (options: Following, resourceVersion: string) =>
   options.client.watch(options.kind, { ...scopeOf(options), resourceVersion, signal: options.signal });
 
 async function listAll(options: Following): Promise<string> {
+  try {
+    return await listBy(options, pageSize);
+  } catch (cause) {
+    // The pages took longer than the server keeps their snapshot: all at once, then.
+    if (cause instanceof KubeError && cause.status === 410) return await listBy(options);
+    throw cause;
+  }
+}
+
+async function listBy(options: Following, limit?: number): Promise<string> {
   const { client, kind, signal } = options;
   const scope = scopeOf(options);
   const items: KubeObject[] = [];
@@ -178,7 +206,7 @@ async function listAll(options: Following): Promise<string> {
     signal.throwIfAborted();
     const page = await client.list(kind, {
       ...scope,
-      limit: pageSize,
+      ...(limit === undefined ? {} : { limit }),
       ...(next === undefined ? {} : { continue: next }),
     });
     items.push(...page.items);

@@ -16,6 +16,8 @@ export type ClusterAccess = { kubeconfig: string } | { text: string } | { inClus
 const answerTimeoutMs = 30_000;
 /** The server ends a watch itself after this long; a fresh one costs little and heals what went wrong unseen. */
 const watchSeconds = 600;
+/** Servers send a bookmark a minute. A watch that is still for longer may be a connection whose other end is gone. */
+const stillWatchMs = 180_000;
 
 const patchTypes: Record<PatchKind, string> = {
   merge: "application/merge-patch+json",
@@ -31,19 +33,42 @@ function loadConfig(access: ClusterAccess): KubeConfig {
   return config;
 }
 
+/** @returns the old one where the new one is being written just now */
+function reloaded(access: ClusterAccess, old: KubeConfig): KubeConfig {
+  try {
+    const fresh = loadConfig(access);
+    return fresh.getCurrentCluster() ? fresh : old;
+  } catch (cause) {
+    // The refusal that led here is told again, with the old credentials.
+    if (cause instanceof Error) return old;
+    throw cause;
+  }
+}
+
 /** @throws Error when the kubeconfig cannot be read or names no cluster */
 export function clientNodeClient(access: ClusterAccess): KubeClient & { close(): void } {
-  const config = loadConfig(access);
-  const cluster = config.getCurrentCluster();
-  if (!cluster) throw new Error("the kubeconfig's current context names no cluster");
+  let config = loadConfig(access);
+  if (!config.getCurrentCluster()) throw new Error("the kubeconfig's current context names no cluster");
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 32 });
 
-  async function call(what: Omit<Call, "timeoutMs">, timeoutMs = answerTimeoutMs) {
+  async function callOnce(what: Omit<Call, "timeoutMs">, timeoutMs: number) {
+    const cluster = config.getCurrentCluster();
     const options: RequestOptions = {};
     await config.applyToHTTPSOptions(options);
     // Through a proxy client-node's agent is needed; ours else, because it keeps connections.
     if (!cluster?.proxyUrl && cluster?.server.startsWith("https:")) options.agent = agent;
     return exchange(cluster?.server ?? "", options, { ...what, timeoutMs });
+  }
+  /** A token that expired, or a certificate that was renewed, is read anew from where the credentials come from, once. */
+  async function call(what: Omit<Call, "timeoutMs">, timeoutMs = answerTimeoutMs) {
+    try {
+      return await callOnce(what, timeoutMs);
+    } catch (cause) {
+      if (!(cause instanceof KubeError && cause.status === 401)) throw cause;
+      config = reloaded(access, config);
+      // The agent keeps connections apart by certificate, so another one needs no other agent.
+      return await callOnce(what, timeoutMs);
+    }
   }
   async function callForJson<T>(what: Omit<Call, "timeoutMs">): Promise<T> {
     const text = await textOf(await call(what));
@@ -85,7 +110,7 @@ export function clientNodeClient(access: ClusterAccess): KubeClient & { close():
       });
       try {
         const path = collectionPath(kind, options.namespace) + query;
-        const answer = await call({ method: "GET", path, signal: options.signal }, 0);
+        const answer = await call({ method: "GET", path, signal: options.signal }, stillWatchMs);
         for await (const line of jsonLines(answer)) yield watchEventOf(line, path);
       } catch (cause) {
         if (!options.signal.aborted) throw cause;

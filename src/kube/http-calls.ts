@@ -11,7 +11,7 @@ export interface Call {
   body?: object;
   contentType?: string;
   signal?: AbortSignal;
-  /** The answer's headers must be there within this many ms; 0 = no limit. */
+  /** Nothing may be still on the connection for this long, ms: neither before the answer nor within it. */
   timeoutMs: number;
 }
 
@@ -19,7 +19,8 @@ export interface Call {
 export async function exchange(server: string, options: RequestOptions, call: Call): Promise<IncomingMessage> {
   const answer = await send(server, options, call);
   if ((answer.statusCode ?? 0) < 300) return answer;
-  throw refusalOf(answer.statusCode ?? 0, await textOf(answer), `${call.method} ${call.path}`);
+  const wait = retryAfterMs(answer.headers["retry-after"]);
+  throw refusalOf(answer.statusCode ?? 0, await textOf(answer), `${call.method} ${call.path}`, wait);
 }
 
 function send(server: string, options: RequestOptions, call: Call, retried = false): Promise<IncomingMessage> {
@@ -61,13 +62,21 @@ export async function textOf(answer: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+const longestWaitMs = 60_000;
+
+/** API servers send whole seconds (flow control, a server that is going down). @returns undefined for anything else */
+function retryAfterMs(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,9}$/.test(header) ? Math.min(Number(header) * 1000, longestWaitMs) : undefined;
+}
+
 /** The KubeError in a metav1.Status body, or one made of the status line where the body is something else. */
-export function refusalOf(status: number, body: string, what: string): KubeError {
+export function refusalOf(status: number, body: string, what: string, waitMs?: number): KubeError {
+  const asked = waitMs === undefined ? {} : { retryAfterMs: waitMs };
   try {
     const parsed: unknown = JSON.parse(body);
     if (typeof parsed === "object" && parsed !== null && "kind" in parsed && parsed.kind === "Status") {
       const { reason, message, code } = parsed as { reason?: string; message?: string; code?: number };
-      return new KubeError(code ?? status, reason ?? "Unknown", message ?? `${what}: status ${status}`);
+      return new KubeError(code ?? status, reason ?? "Unknown", message ?? `${what}: status ${status}`, asked);
     }
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
@@ -76,5 +85,6 @@ export function refusalOf(status: number, body: string, what: string): KubeError
     status,
     status === 404 ? "NotFound" : "Unknown",
     `${what}: status ${status}: ${body.slice(0, 200)}`,
+    asked,
   );
 }

@@ -54,41 +54,60 @@ export async function leadWithLease(
 ): Promise<void> {
   const { clock, log } = options;
   const candidate = createCandidate(options);
-  while (!(await candidate.tryOnce())) await clock.sleep(tryMs, signal);
+  const tryToHold = (): Promise<boolean> =>
+    candidate.tryOnce().catch((cause: unknown) => {
+      log.warn("Retrying to hold the lease", { cause: String(cause) });
+      return false;
+    });
+  while (!(await tryToHold())) await clock.sleep(tryMs, signal);
   log.info("Leading", { lease: options.name, identity: options.identity });
   const lost = new AbortController();
   const ended = new AbortController();
   const work = lead(AbortSignal.any([signal, lost.signal])).finally(() => ended.abort());
-  await keepRenewing(candidate, clock, AbortSignal.any([signal, ended.signal]), log, () =>
+  work.catch(() => undefined); // told below, once the renewing has ended too
+  await keepRenewing(tryToHold, clock, AbortSignal.any([signal, ended.signal]), () =>
     lost.abort(new Error("the lease was lost")),
   );
   await work;
-  await candidate.release();
   if (lost.signal.aborted) throw lost.signal.reason;
+  await candidate.release().catch((cause: unknown) => {
+    log.warn("Leaving the lease to run out", { cause: String(cause) });
+  });
 }
 
-type Candidate = ReturnType<typeof createCandidate>;
-
 async function keepRenewing(
-  candidate: Candidate,
+  tryToHold: () => Promise<boolean>,
   clock: Clock,
   until: AbortSignal,
-  log: Log,
   lose: () => void,
 ): Promise<void> {
   let renewedMs = clock.now();
   while (!until.aborted) {
-    await clock.sleep(tryMs, until).catch((cause: unknown) => {
-      if (!until.aborted) throw cause;
-    });
+    await sleepUntil(clock, tryMs, until);
     if (until.aborted) return;
-    const renewed = await candidate.tryOnce().catch((cause: unknown) => {
-      log.warn("Retrying to renew the lease", { cause: String(cause) });
-      return false;
-    });
-    if (renewed) renewedMs = clock.now();
-    else if (clock.now() - renewedMs > giveUpMs) return lose();
+    // A server that does not answer must not keep us leading past the time at which another may start.
+    const leftMs = giveUpMs - (clock.now() - renewedMs);
+    if (leftMs > 0 && (await within(clock, leftMs, until, tryToHold))) renewedMs = clock.now();
+    else if (!until.aborted && clock.now() - renewedMs >= giveUpMs) return lose();
   }
+}
+
+/** @returns false when there was no answer in time */
+async function within(clock: Clock, ms: number, until: AbortSignal, act: () => Promise<boolean>): Promise<boolean> {
+  const answered = new AbortController();
+  const late = sleepUntil(clock, ms, AbortSignal.any([until, answered.signal])).then(() => false);
+  try {
+    return await Promise.race([act(), late]);
+  } finally {
+    answered.abort();
+  }
+}
+
+/** Ends early, and quietly, with the signal. */
+async function sleepUntil(clock: Clock, ms: number, until: AbortSignal): Promise<void> {
+  await clock.sleep(ms, until).catch((cause: unknown) => {
+    if (!until.aborted) throw cause;
+  });
 }
 
 function createCandidate({ client, clock, namespace, name, identity }: LeaseOptions) {

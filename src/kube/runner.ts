@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { StepRefused, type Apply } from "./apply.ts";
 import type { Cache } from "./cache.ts";
-import { isConflict, type Plan } from "./types.ts";
+import { askedWaitMs, isConflict, type Plan } from "./types.ts";
 import { createWorkqueue } from "./workqueue.ts";
 
 export interface Watched {
@@ -63,7 +63,7 @@ export function runController<P extends Plan>(controller: Controller<P>, options
       queue.forget(id);
       if (plan.lookAgainInMs !== undefined) queue.addAfter(id, plan.lookAgainInMs);
     } catch (cause) {
-      const retryInMs = queue.addBackedOff(id);
+      const retryInMs = queue.addBackedOff(id, askedWaitMs(cause));
       if (isConflict(cause)) keyLog.debug("Retrying after a conflict", { retryInMs });
       else keyLog.error("Retrying after an error", { retryInMs, cause: shownCause(cause) });
     }

@@ -31,13 +31,18 @@ export interface WriteOptions {
 export class KubeError extends Error {
   readonly status: number;
   readonly reason: string;
-  constructor(status: number, reason: string, message: string, options?: { cause?: unknown }) {
+  /** What the server asked to wait (Retry-After), ms; undefined when it did not. */
+  readonly retryAfterMs: number | undefined;
+  constructor(status: number, reason: string, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
     super(message, options);
     this.name = "KubeError";
     this.status = status;
     this.reason = reason;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
+/** The wait the server asked for, ms; 0 when it asked for none. */
+export const askedWaitMs = (error: unknown): number => (error instanceof KubeError && error.retryAfterMs) || 0;
 export const isConflict = (error: unknown): boolean => error instanceof KubeError && error.status === 409;
 export const isNotFound = (error: unknown): boolean => error instanceof KubeError && error.status === 404;
 export const isAlreadyExists = (error: unknown): boolean =>

@@ -7,8 +7,8 @@ export interface Workqueue {
   add(key: string): void;
   /** Adds later; when it is already due to be added, the earlier time stands. */
   addAfter(key: string, ms: number): void;
-  /** Adds after a delay that grows with each call until `forget`. @returns the delay, ms */
-  addBackedOff(key: string): number;
+  /** Adds after a delay that grows with each call until `forget`, and is `atLeastMs` or more. @returns the delay, ms */
+  addBackedOff(key: string, atLeastMs?: number): number;
   /** The key's next failure counts as its first. */
   forget(key: string): void;
   /** The next key, undefined once closed. Every key taken must be given back with `done`. */
@@ -67,10 +67,10 @@ export function createWorkqueue(clock: Clock, backoff: BackoffShape = retryBacko
   return {
     add,
     addAfter,
-    addBackedOff(key) {
+    addBackedOff(key, atLeastMs = 0) {
       const count = (failures.get(key) ?? 0) + 1;
       failures.set(key, count);
-      const ms = backoffDelay(count, backoff);
+      const ms = Math.max(atLeastMs, backoffDelay(count, backoff));
       addAfter(key, ms);
       return ms;
     },

@@ -25,13 +25,14 @@ const event = (type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): Watc
 /** Each watch gives its events, then ends, fails, or waits for the signal. */
 type Watch = { events: WatchEvent[]; ending: "end" | "wait" | Error };
 
-function scripted(lists: KubeList[], watches: Watch[]) {
+function scripted(lists: (KubeList | Error)[], watches: Watch[]) {
   const asked: string[] = [];
   const unused = () => Promise.reject(new Error("not scripted"));
   const client: KubeClient = {
     list(_kind, options = {}) {
       asked.push(`list ${options.continue ?? ""}`.trim());
       const next = lists.shift();
+      if (next instanceof Error) return Promise.reject(next);
       return next ? Promise.resolve(next) : unused();
     },
     async *watch(_kind, { resourceVersion, signal }) {
@@ -51,7 +52,7 @@ function scripted(lists: KubeList[], watches: Watch[]) {
   return { client, asked };
 }
 
-async function started(lists: KubeList[], watches: Watch[], more: Partial<CacheOptions> = {}) {
+async function started(lists: (KubeList | Error)[], watches: Watch[], more: Partial<CacheOptions> = {}) {
   const { client, asked } = scripted(lists, watches);
   const clock = testClock();
   const stop = new AbortController();
@@ -71,7 +72,7 @@ async function started(lists: KubeList[], watches: Watch[], more: Partial<CacheO
   const settle = async () => {
     for (let round = 0; round < 5; round += 1) await clock.advance(31_000);
   };
-  return { cache, asked, changes, settle };
+  return { cache, asked, changes, settle, clock };
 }
 
 const names = (objects: KubeObject[]) => objects.map((one) => one.metadata.name ?? "").toSorted();
@@ -114,6 +115,11 @@ test("an ordinary end goes on from the last event, a bookmark's too", async () =
 
 test.each([
   { when: "too old", error: new KubeError(410, "Expired", "too old") },
+  {
+    when: "a version the server has not reached (a restored backup)",
+    error: new KubeError(504, "Timeout", "too large"),
+  },
+  { when: "a refusal nobody can explain", error: new KubeError(500, "InternalError", "oops") },
   { when: "a line that is no JSON", error: new SyntaxError("bad") },
 ])("$when: lists again, and what vanished meanwhile is told as gone", async ({ error }) => {
   const { cache, changes, asked, settle } = await started(
@@ -124,6 +130,44 @@ test.each([
   expect(asked).toEqual(["list", "watch 5", "list", "watch 30"]);
   expect(names(cache.list())).toEqual(["b", "c"]);
   expect(changes).toEqual(["new a 1", "new b 2", "gone a 1", "new c 25"]);
+});
+
+test.each([429, 502, 503])("a server that is busy (%i) still knows where we were", async (status) => {
+  const { asked, settle } = await started([list("5")], [{ events: [], ending: new KubeError(status, "x", "x") }]);
+  await settle();
+  expect(asked).toEqual(["list", "watch 5", "watch 5"]);
+});
+
+test("the wait a server asks for is kept", async () => {
+  const busy = new KubeError(429, "TooManyRequests", "slow down", { retryAfterMs: 20_000 });
+  const { asked, clock } = await started([list("5")], [{ events: [], ending: busy }]);
+  await clock.advance(0);
+  await clock.advance(19_000);
+  expect(asked).toEqual(["list", "watch 5"]);
+  await clock.advance(2_000);
+  expect(asked).toEqual(["list", "watch 5", "watch 5"]);
+});
+
+test("what is told again changes nothing, and brings back nothing that is gone", async () => {
+  const events = [event("ADDED", pod("b", "6")), event("DELETED", pod("b", "8")), event("ADDED", pod("b", "6"))];
+  const { cache, changes, settle } = await started([list("5")], [{ events, ending: "wait" }]);
+  await settle();
+  expect(changes).toEqual(["new b 6", "gone b 6"]);
+  expect(cache.list()).toEqual([]);
+});
+
+test("pages whose snapshot ran out are asked for all at once", async () => {
+  const { cache, asked, settle } = await started(
+    [
+      { ...list("5", pod("a", "1")), continue: "next" },
+      new KubeError(410, "Expired", "gone"),
+      list("9", pod("a", "1"), pod("b", "7")),
+    ],
+    [],
+  );
+  await settle();
+  expect(asked).toEqual(["list", "list next", "list", "watch 9"]);
+  expect(names(cache.list())).toEqual(["a", "b"]);
 });
 
 test("a broken connection is taken up where it was, without a list", async () => {
