@@ -38,6 +38,21 @@ export const kinds = {
     plural: "customresourcedefinitions",
     namespaced: false,
   },
+  apiService: {
+    apiVersion: "apiregistration.k8s.io/v1",
+    kind: "APIService",
+    plural: "apiservices",
+    namespaced: false,
+  },
+  ingress: { apiVersion: "networking.k8s.io/v1", kind: "Ingress", plural: "ingresses", namespaced: true },
+  /** OpenShift's. */
+  route: { apiVersion: "route.openshift.io/v1", kind: "Route", plural: "routes", namespaced: true },
+  uploadTokenRequest: {
+    apiVersion: `upload.${cdiGroup}/${cdiVersion}`,
+    kind: "UploadTokenRequest",
+    plural: "uploadtokenrequests",
+    namespaced: true,
+  },
   dataVolume: cdi("DataVolume", "datavolumes", true),
   cdiConfig: cdi("CDIConfig", "cdiconfigs", false),
   storageProfile: cdi("StorageProfile", "storageprofiles", false),

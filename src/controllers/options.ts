@@ -5,6 +5,10 @@ export interface ControllerOptions {
   /** Where the control plane lives: proxy CA config maps are read there. */
   cdiNamespace: string;
   importerImage: string;
+  /** Absent: claims that wait for an upload are left alone. */
+  uploadServerImage?: string;
+  /** Names the upload proxy is reached by, beside those of its Service. */
+  uploadProxyNames?: { dnsNames?: readonly string[]; ips?: readonly string[] };
   /** Pull policy of worker pods. */
   pullPolicy: string;
   /** The `-v` of worker pods. */

@@ -134,6 +134,10 @@ function withVersion(body: object, resourceVersion: string): object {
   return { ...body, metadata: { ...metadata, resourceVersion } };
 }
 
+/** A Secret's bytes are nobody's business but its readers'. */
+const shownBody = (step: Step & { do: "patch" }): unknown =>
+  step.ref.kind.kind === "Secret" ? Object.keys(step.body) : step.body;
+
 const shownRef = (ref: KeyedRef): string => `${ref.kind.kind} ${shownKey(ref)}`;
 
 /** A step in a few words, for messages and tests: "create Pod ns/name". */
@@ -155,7 +159,7 @@ function lineOf(step: Step): [string, Record<string, unknown>] {
     case "create":
       return [`Creating ${step.kind.kind}`, { object: shownKey(keyOf(step.object)) }];
     case "patch":
-      return [`Patching ${step.ref.kind.kind}`, { object: shownKey(step.ref), body: step.body }];
+      return [`Patching ${step.ref.kind.kind}`, { object: shownKey(step.ref), body: shownBody(step) }];
     case "delete":
       return [`Deleting ${step.ref.kind.kind}`, { object: shownKey(step.ref), uid: step.uid }];
     case "tell":

@@ -2,3 +2,15 @@
 // programs load it late, with `await import("../src/pki/index.ts")`.
 export { issueCertificate, makeAuthority, selfSigned } from "./certificate.ts";
 export type { CertificateRequest, KeyedCertificate } from "./certificate.ts";
+export { makeSigningKey, signToken, verifyToken, type SigningKey } from "./token.ts";
+export {
+  bearsNames,
+  bundleWith,
+  certificatesIn,
+  defaultLifetimes,
+  endOf,
+  isDue,
+  isSignedBy,
+  type Lifetime,
+} from "./rotation.ts";
+export { watchFiles, type WatchedFiles } from "./watched-files.ts";

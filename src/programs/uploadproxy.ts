@@ -1,0 +1,98 @@
+// Program: the upload proxy. In a cluster with its service account, outside with KUBECONFIG; until SIGTERM.
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { startUploadProxy } from "../../uploadproxy/index.ts";
+import { clientNodeClient } from "../kube/index.ts";
+import { systemClock } from "../lib/clock.ts";
+import { hostsFrom } from "../lib/http-hosts.ts";
+import type { Log } from "../lib/log.ts";
+import { lookupIn } from "../lib/lookup.ts";
+import { runProgram } from "../lib/run-program.ts";
+import { version } from "../lib/version.ts";
+import { watchFiles } from "../pki/index.ts";
+import { makeLog } from "../telemetry/index.ts";
+
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+interface Settings {
+  publicKey: string;
+  serving: string[];
+  identity: string[];
+  bundleName: string | undefined;
+  host: string;
+  port: number;
+  hosts: string | undefined;
+}
+
+/** @throws Error naming every variable that is missing */
+function readSettings(env: NodeJS.ProcessEnv): Settings {
+  const missing: string[] = [];
+  const text = (name: string): string => {
+    const value = env[name];
+    if (!value) missing.push(name);
+    return value ?? "";
+  };
+  const settings = {
+    publicKey: text("APISERVER_PUBLIC_KEY"),
+    serving: [text("SERVER_CERT_FILE"), text("SERVER_KEY_FILE")],
+    identity: [text("UPLOAD_CLIENT_CERT_FILE"), text("UPLOAD_CLIENT_KEY_FILE")],
+    bundleName: env.UPLOAD_SERVER_CA_BUNDLE_CONFIG_MAP || undefined,
+    host: env.LISTEN_ADDRESS || env.CDI_POD_IP || "0.0.0.0",
+    port: Number(env.LISTEN_PORT || "8443"),
+    hosts: env.CDI_HOSTS || undefined,
+  };
+  if (missing.length > 0) throw new Error(`not set: ${missing.join(", ")}`);
+  return settings;
+}
+
+async function serveUntil(settings: Settings, namespace: string, log: Log, signal: AbortSignal): Promise<void> {
+  const client = clientNodeClient(
+    process.env.KUBECONFIG ? { kubeconfig: process.env.KUBECONFIG } : { inCluster: true },
+  );
+  const trouble = (cause: unknown): void => log.error("Keeping the former certificate", { cause });
+  const running: { proxy?: Awaited<ReturnType<typeof startUploadProxy>> } = {};
+  const serving = await watchFiles(settings.serving, () => running.proxy?.renew(), trouble);
+  const identity = await watchFiles(settings.identity, () => undefined, trouble);
+  const { hosts } = settings;
+  try {
+    running.proxy = await startUploadProxy({
+      ...settings,
+      client,
+      namespace,
+      serving,
+      identity,
+      ...(hosts === undefined ? {} : { lookup: lookupIn(async () => hostsFrom(await readFile(hosts, "utf8"))) }),
+      clock: systemClock,
+      log,
+    });
+    log.info("Serving", { version, port: running.proxy.port });
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await running.proxy.close();
+  } finally {
+    serving.close();
+    identity.close();
+    client.close();
+  }
+}
+
+async function main(signal: AbortSignal): Promise<number> {
+  const { values } = parseArgs({
+    options: { v: { type: "string", short: "v" }, version: { type: "boolean" } },
+    strict: false,
+  });
+  if (values.version === true) {
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const flag = typeof values.v === "string" ? values.v.replace(/^=/, "") : undefined;
+  const log = makeLog({ name: "cdi-uploadproxy", verbosity: Number(flag ?? (process.env.VERBOSITY || "1")) });
+  const inCluster = !process.env.KUBECONFIG;
+  const namespace = process.env.POD_NAMESPACE || (inCluster ? (await readFile(namespaceFile, "utf8")).trim() : "cdi");
+  await serveUntil(readSettings(process.env), namespace, log, signal);
+  return 0;
+}
+
+await runProgram(main);

@@ -1,0 +1,123 @@
+// Passes one request on to an upload server and its answer back, untouched: no byte is kept, each side is as fast as the other
+// lets it, and who hangs up on one side is hung up on at the other.
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { LookupFunction } from "node:net";
+import { seconds } from "../src/lib/duration.ts";
+import { hasBody, passedHeaders } from "./headers.ts";
+
+export interface Destination {
+  /** Of the Service; what its certificate is checked against. */
+  host: string;
+  port: number;
+  path: string;
+  /** PEM: our certificate and key, and who may sign the server's. */
+  certificate: string;
+  key: string;
+  ca: string;
+  lookup?: LookupFunction | undefined;
+}
+
+/** How long an answered client may go on sending before it is cut off. Closing at once would lose it the answer. */
+const lingerMs = seconds(30);
+
+/** Resolves when both sides are done with each other. Rejects only before an answer has begun, with the reason. */
+export async function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  to: Destination,
+  added: OutgoingHttpHeaders,
+): Promise<void> {
+  const outgoing = send(request, to);
+  const clientGone = (): void => void outgoing.destroy();
+  response.once("close", clientGone);
+  outgoing.on("continue", () => response.writeContinue());
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.once("response", resolve);
+    outgoing.on("error", reject);
+  });
+  await passBack(request, response, answer, to, added);
+  response.off("close", clientGone);
+  outgoing.destroy();
+}
+
+function send(
+  request: IncomingMessage,
+  { host, port, path, certificate, key, ca, lookup }: Destination,
+): ClientRequest {
+  const headers = passedHeaders(request);
+  const from = request.socket.remoteAddress;
+  const before = headers["x-forwarded-for"];
+  const outgoing = httpsRequest({
+    host,
+    port,
+    path,
+    servername: host,
+    method: request.method ?? "POST",
+    headers: {
+      ...headers,
+      host: port === 443 ? host : `${host}:${port}`,
+      ...(from === undefined ? {} : { "x-forwarded-for": before === undefined ? from : `${String(before)}, ${from}` }),
+    },
+    cert: certificate,
+    key,
+    ca,
+    minVersion: "TLSv1.2",
+    // One connection a request: a renewed certificate is in use with the next.
+    agent: false,
+    ...(lookup ? { lookup } : {}),
+  });
+  outgoing.once("socket", (socket) => socket.setNoDelay(true));
+  if (hasBody(request)) request.pipe(outgoing);
+  else outgoing.end();
+  return outgoing;
+}
+
+async function passBack(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: IncomingMessage,
+  to: Destination,
+  added: OutgoingHttpHeaders,
+): Promise<void> {
+  const headers = passedHeaders(answer);
+  for (const name of Object.keys(headers)) if (name.startsWith("access-control-")) delete headers[name];
+  const { location } = headers;
+  if (typeof location === "string") headers["location"] = withoutServer(location, to);
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, { ...headers, ...added });
+  answer.pipe(response);
+  await new Promise<void>((resolve) => {
+    response.once("close", resolve);
+    // The server broke off: so must the client see it.
+    answer.once("close", () => {
+      if (!answer.complete) response.destroy();
+    });
+    response.once("finish", () => linger(request));
+  });
+}
+
+/** The client stays at the door it came through. */
+function withoutServer(location: string, { host, port }: Destination): string {
+  const own = [`https://${host}:${port}`, `https://${host}`].find((start) => location.startsWith(`${start}/`));
+  return own === undefined ? location : location.slice(own.length);
+}
+
+/**
+ * For an answer before the body's end. A client that waits for "100 Continue" has not begun to send: what it sends next would
+ * pass for the body, so its connection ends.
+ */
+export const earlyHeaders = (request: IncomingMessage): OutgoingHttpHeaders =>
+  !request.complete && request.headers.expect !== undefined && request.readableLength === 0
+    ? { connection: "close" }
+    : {};
+
+/** Reads on for a while, and throws away, so that the answer is not lost with the connection. */
+export function linger(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  request.unpipe();
+  request.resume();
+  const limit = setTimeout(() => request.destroy(), lingerMs);
+  limit.unref();
+  request.once("close", () => clearTimeout(limit));
+  request.once("end", () => clearTimeout(limit));
+}
