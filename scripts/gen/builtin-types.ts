@@ -17,11 +17,13 @@ const roots = [
   ..."V1Service V1Endpoints V1ServiceAccount V1StorageClass V1CSIDriver V1Lease V1CustomResourceDefinition".split(" "),
   ..."V1Role V1RoleBinding V1ClusterRole V1ClusterRoleBinding V1TokenReview V1SelfSubjectReview".split(" "),
   ..."AuthenticationV1TokenRequest V1SubjectAccessReview V1SelfSubjectAccessReview".split(" "),
-  ..."V1LocalSubjectAccessReview V1SelfSubjectRulesReview V1Status V1DeleteOptions".split(" "),
+  ..."V1LocalSubjectAccessReview V1SelfSubjectRulesReview V1Status V1DeleteOptions V1ResourceQuota".split(" "),
 ];
 /** Quantities are texts in the models; the API takes numbers too. */
 const quantities = new Set(
-  "limits requests capacity allocatable allocatedResources sizeLimit divisor overhead default max min".split(" "),
+  "limits requests capacity allocatable allocatedResources sizeLimit divisor overhead default max min hard used".split(
+    " ",
+  ),
 );
 const scalars: Readonly<Record<string, string>> = {
   string: "s",

@@ -1,5 +1,5 @@
 // docs/reference/faults.md: the catalog of faults for the person who met one.
-import { faultRows, type FaultRow as FaultRowSeen } from "../../test/e2e/fault-rows.ts";
+import { faultRows, fineRows, type FaultRow as FaultRowSeen } from "../../test/e2e/fault-rows.ts";
 import { attemptsOf, FAULTS, type FaultRow, type RetryClass } from "../../src/lib/faults.ts";
 
 const retryWords: Readonly<Record<RetryClass, string>> = {
@@ -38,23 +38,47 @@ export function faultsPage(): string {
   return `${head}${table.join("\n")}\n\n${seen()}\n${sections.join("\n")}`;
 }
 
-/** Each row is asserted by a test with a real server. */
+const triedWords: Readonly<Record<FaultRowSeen["attempts"], string>> = {
+  1: "1",
+  2: "2",
+  5: "5",
+  always: "without end",
+  none: "not started",
+};
+
+/** Each row is asserted by a test with a real server, volume or cluster. */
 function seen(): string {
-  const table = faultRows.map(({ when, code, attempts, text }: FaultRowSeen) => {
-    const [phase, tried] = attempts === "always" ? ["ImportInProgress", "without end"] : ["Failed", String(attempts)];
-    return `| ${cell(when)} | [${code}](#${code.toLowerCase()}) | ${tried} | ${phase} | \`${cell(text.trim())}\` |`;
+  const table = faultRows.map(({ when, code, attempts, phase, condition, reason, text }: FaultRowSeen) => {
+    const told = text ? `\`${cell(text.trim())}\`` : "";
+    const events = [reason === "Pending" ? "ProvisioningFailed" : text ? reason : "", code].filter(Boolean).join(", ");
+    const cells = [
+      cell(when),
+      `[${code}](#${code.toLowerCase()})`,
+      triedWords[attempts],
+      phase || "as before",
+      `${condition} False, ${reason}`,
+      told,
+      events,
+      cell(FAULTS[code].remedy),
+    ];
+    return `| ${cells.join(" | ")} |`;
   });
-  return `${seenHead}${table.join("\n")}\n`;
+  const fine = fineRows.map((when) => `- ${when}`);
+  return `${seenHead}${table.join("\n")}\n\n${fineHead}${fine.join("\n")}\n`;
 }
 
 const seenHead = `## What it looks like
 
-The condition \`Running\` is False with reason \`Error\` (\`ChecksumError\` for a checksum) and this message, or one that begins
-so; \`Stalled\` is True with the code as its reason; one Warning event each bears them. While attempts remain the phase is
-\`ImportInProgress\`.
+The condition is False, with this reason and this message, or one that holds it. \`Stalled\` is True with the code as its reason
+and the remedy in its message, and \`status.transfer\` bears both. The events are Warnings about the DataVolume; one that
+repeats the condition is told once, however often it fails. While attempts remain the phase is \`ImportInProgress\`.
 
-| what is wrong | code | attempts | phase then | message |
-|---|---|---|---|---|
+| what is wrong | code | attempts | phase | condition | message | events | remedy |
+|---|---|---|---|---|---|---|---|
+`;
+
+const fineHead = `These pass, and the import succeeds:
+
 `;
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");

@@ -29,6 +29,7 @@ export const kinds = {
   service: core("Service", "services"),
   endpoints: core("Endpoints", "endpoints"),
   serviceAccount: core("ServiceAccount", "serviceaccounts"),
+  resourceQuota: core("ResourceQuota", "resourcequotas"),
   storageClass: { apiVersion: "storage.k8s.io/v1", kind: "StorageClass", plural: "storageclasses", namespaced: false },
   csiDriver: { apiVersion: "storage.k8s.io/v1", kind: "CSIDriver", plural: "csidrivers", namespaced: false },
   lease: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", plural: "leases", namespaced: true },

@@ -20,6 +20,8 @@ export interface World {
   readonly cdiConfigs: Cache;
   /** Events about claims only. */
   readonly claimEvents: Cache;
+  /** What the kubelet says of volumes it cannot mount into pods. */
+  readonly mountEvents: Cache;
 }
 
 /** Names of indexes. `owner`: UID of the controlling owner; `claim`: "namespace/name" of each claim a pod mounts. `phase`: of a DataVolume. `binding`: a claim's phase. `about`: UID of an event's object. */
@@ -105,6 +107,11 @@ export async function startWorld(options: {
     cdiConfigs: start(kinds.cdiConfig),
     claimEvents: start(kinds.event, {
       fieldSelector: "involvedObject.kind=PersistentVolumeClaim",
+      indexes: { [indexNames.about]: byAbout },
+      trim: trimEvent,
+    }),
+    mountEvents: start(kinds.event, {
+      fieldSelector: "involvedObject.kind=Pod,reason=FailedMount",
       indexes: { [indexNames.about]: byAbout },
       trim: trimEvent,
     }),

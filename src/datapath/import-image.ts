@@ -12,7 +12,7 @@ import { peel, type Peeled } from "./peel.ts";
 import { enterStage } from "./progress.ts";
 import { chooseRoad } from "./roads/choose.ts";
 import type { ScratchPlace } from "./roads/road.ts";
-import { tooSmall } from "./sinks/index.ts";
+import { fullOrTooSmall, tooSmall } from "./sinks/index.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
 import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
 import { footerCheck } from "./vhd-footer.ts";
@@ -71,7 +71,7 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
     return outcome;
   } catch (cause) {
     await job.sink.discard();
-    throw job.signal.aborted ? job.signal.reason : cause;
+    throw job.signal.aborted ? job.signal.reason : fullOrTooSmall(cause, job.sink.emptyBytes);
   }
 }
 

@@ -36,6 +36,8 @@ export interface Sink {
   readonly path: string;
   /** Free or total bytes the virtual size is checked against (importer.md 7.3). */
   readonly availableBytes: number;
+  /** What that would be if nothing but our own lay on the target; absent where nobody else can put anything there. */
+  readonly emptyBytes?: number;
   readonly kind: "filesystem" | "block";
   /** Bytes really written so far, holes left out. What an outside writer wrote (lend) is not counted. */
   readonly writtenBytes?: number;

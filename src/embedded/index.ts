@@ -34,6 +34,8 @@ export interface EmbeddedOptions {
   maxRunning: number;
   /** Container restarts; the kubelet's own by default. */
   backoff?: BackoffShape;
+  /** False: pods run without their memory limits. Default true, where the machine has memory cgroups for us. */
+  memoryLimits?: boolean;
   /** Leave the controllers to another process (programs/controller with KUBECONFIG). */
   withoutControllers?: boolean;
   clock: Clock;
@@ -123,6 +125,7 @@ async function startNode(
     appDirs: [appDir],
     images: { [importerImage]: importer },
     maxRunning,
+    memoryLimits: options.memoryLimits ?? true,
     backoff: options.backoff ?? kubeletBackoff,
     clock,
     log,

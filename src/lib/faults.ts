@@ -205,8 +205,8 @@ export const FAULTS = {
   QuotaExceeded: {
     exit: 93,
     retry: "always",
-    text: "A disk quota is used up.",
-    remedy: "Raise the quota or free space.",
+    text: "A quota is used up: the disk's, or the namespace's.",
+    remedy: "Raise the quota, or free what counts against it: kubectl describe resourcequota shows the namespace's.",
   },
   TargetIo: {
     exit: 94,
@@ -255,6 +255,19 @@ export const FAULTS = {
     retry: "always",
     text: "The server sent more or fewer bytes than it announced.",
     remedy: "Look at the server or the proxy in between.",
+  },
+  MemoryExceeded: {
+    exit: 102,
+    retry: "always",
+    text: "The importer was killed because it reached its memory limit.",
+    remedy:
+      "Nothing to do: it is tried again with direct I/O, and without the next time. If it repeats, raise the memory limit in the CDI object's spec.config.podResourceRequirements.",
+  },
+  ObjectMissing: {
+    exit: 103,
+    retry: "always",
+    text: "A Secret, ConfigMap or StorageClass that the import names does not exist, or lacks a key.",
+    remedy: "Create it, Secrets and ConfigMaps in the DataVolume's namespace: the import goes on by itself.",
   },
 } as const satisfies Record<string, FaultRow>;
 

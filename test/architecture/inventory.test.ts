@@ -31,11 +31,11 @@ function countOf(text: string, state: string): number {
   return Number(new RegExp(`^\\| ${state} \\| (\\d+) \\|$`, "m").exec(text)?.[1]);
 }
 
-/** What is wrong with where a row points: a covered one names a file and a title in it, one that does not apply a reason. */
+/** What is wrong with where a row points: a covered one names a test's file (or the table it runs) and a title in it, one that does not apply a reason. */
 function complaintAbout({ state, where }: Row, read: (path: string) => string | undefined): string | undefined {
   if (state === "not yet") return where === "" ? undefined : "points somewhere, and is not yet covered";
   if (state === "does not apply") return where === "" ? "gives no reason" : undefined;
-  const named = [...where.matchAll(/`(test\/[^`]+\.test\.ts)` "([^"]+)"/g)];
+  const named = [...where.matchAll(/`(test\/[^`]+\.ts)` "([^"]+)"/g)];
   if (named.length === 0) return "names no test";
   const missing = named.find(([, path = "", title = ""]) => !read(path)?.includes(title));
   return missing ? `names a test that is not there: ${missing[0]}` : undefined;

@@ -1,107 +1,154 @@
 // What each way of going wrong looks like on a DataVolume: asserted by fault-rows.test.ts with a real server each, and shown
 // in docs/reference/faults.md.
+import type { DataVolumePhase } from "../../src/api/phases.ts";
 import type { FaultCode } from "../../src/lib/faults.ts";
 
 export interface FaultRow {
   readonly when: string;
   readonly code: FaultCode;
-  /** Container exits until Failed; "always" is tried without end and stays ImportInProgress. */
-  readonly attempts: 1 | 2 | 5 | "always";
-  /** Message of the Running condition; its ends are cut off where they hold an address. */
+  /** Container exits until Failed; "always" is tried without end, "none" means that no container ever starts. */
+  readonly attempts: 1 | 2 | 5 | "always" | "none";
+  /** Where it ends, or stays. */
+  readonly phase: DataVolumePhase;
+  /** Which condition tells, and its reason then. */
+  readonly condition: "Running" | "Bound";
+  readonly reason: string;
+  /** That condition's message; its ends are cut off where they hold an address. */
   readonly text: string;
+  /** It takes ten minutes to show: only the long tests look. */
+  readonly isLong?: boolean;
 }
+
+const byExit = (when: string, code: FaultCode, attempts: FaultRow["attempts"], text: string): FaultRow => ({
+  when,
+  code,
+  attempts,
+  phase: attempts === "always" ? "ImportInProgress" : "Failed",
+  condition: "Running",
+  reason: "Error",
+  text,
+});
+/** Nothing has been started: the import waits. */
+const waiting = (
+  when: string,
+  code: FaultCode,
+  row: Pick<FaultRow, "phase" | "condition" | "reason" | "text">,
+): FaultRow => ({
+  when,
+  code,
+  attempts: "none",
+  ...row,
+});
 
 const connect = "Unable to connect to http data source: ";
 const status = (code: number, words: string): string =>
   `${connect}expected status code 200, got ${code}. Status: ${code} ${words}`;
 const head = "Unable to process data: Unable to obtain information about data source: ";
 const target = "Unable to process data: Unable to transfer source data to target file: ";
+const tooSmall = "DataVolume too small to contain image";
+const writing = "Unable to process data: unable to write to file: ";
 
-export const faultRows = [
-  { when: "404", code: "SourceNotFound", attempts: 5, text: status(404, "Not Found") },
-  { when: "401", code: "SourceUnauthorized", attempts: 5, text: status(401, "Unauthorized") },
-  { when: "403", code: "SourceForbidden", attempts: 5, text: status(403, "Forbidden") },
-  { when: "410", code: "SourceGone", attempts: 5, text: status(410, "Gone") },
-  { when: "416 to every request", code: "SourceRefused", attempts: 5, text: status(416, "Range Not Satisfiable") },
+/** Upstream tells a source that failed on the way by this reason, whatever the source. */
+const pulling = (when: string, code: FaultCode): FaultRow => ({
+  ...byExit(when, code, "always", `${target}failed to pull image: `),
+  reason: "ImagePullFailed",
+});
+
+export const faultRows: readonly FaultRow[] = [
+  byExit("404", "SourceNotFound", 5, status(404, "Not Found")),
+  byExit("401", "SourceUnauthorized", 5, status(401, "Unauthorized")),
+  byExit("403", "SourceForbidden", 5, status(403, "Forbidden")),
+  byExit("410", "SourceGone", 5, status(410, "Gone")),
+  byExit("416 to every request", "SourceRefused", 5, status(416, "Range Not Satisfiable")),
+  byExit("429 with Retry-After, for ever", "SourceBusy", "always", status(429, "Too Many Requests")),
+  byExit("500, for ever", "SourceBusy", "always", status(500, "Internal Server Error")),
+  byExit("a host name nobody knows", "HostUnknown", "always", connect),
+  byExit("a port nobody listens on", "ConnectionFailed", "always", connect),
+  byExit("a certificate of an unknown authority", "UnknownAuthority", 5, connect),
+  byExit("an expired certificate", "CertificateExpired", 5, connect),
+  byExit("a certificate for another host", "CertificateWrongName", 5, connect),
+  byExit("plain HTTP where https was asked for", "TlsFailed", "always", connect),
+  byExit("a redirect loop", "RedirectRefused", 5, connect),
+  byExit("a redirect to another origin that wants the login", "SourceUnauthorized", 5, connect),
+  byExit("an HTML page", "NotAnImage", 2, `${head}the source is an HTML page, not a disk image`),
+  byExit("a JSON document", "NotAnImage", 2, `${head}the source is a JSON document, not a disk image`),
+  byExit("a zip archive", "NotAnImage", 2, `${head}the source is a zip archive, not a disk image`),
+  byExit("noise named .qcow2", "NotAnImage", 2, `${head}the name ends in .qcow2, but `),
+  byExit("an empty file", "ImageTooShort", 2, `${head}could not process image header`),
+  byExit("a truncated gz", "ImageCorrupt", 2, `${target}unable to decompress gz: `),
+  byExit("a truncated xz", "ImageCorrupt", 2, `${target}unable to decompress xz: `),
+  byExit("a truncated zst", "ImageCorrupt", 2, `${target}unable to decompress zst: `),
+  byExit("a truncated qcow2", "ImageTruncated", 2, "Unable to process data: "),
+  byExit("a qcow2 with a backing file", "ImageRefused", 2, "the image is invalid because it has invalid backing file"),
+  pulling("Content-Length longer than the body", "SourceCut"),
+  byExit("Content-Length shorter than the body, of a gz", "ImageCorrupt", 2, `${target}unable to decompress gz: `),
+  pulling("a connection cut in the middle", "SourceCut"),
+  { ...pulling("a server that stops sending, and keeps the connection", "SourceStalled"), isLong: true },
+  byExit("a claim too small for a raw image", "TargetTooSmall", 2, tooSmall),
+  byExit("a claim too small for what unpacks", "TargetTooSmall", 2, tooSmall),
+  byExit("a claim too small for a qcow2's virtual size", "TargetTooSmall", 2, tooSmall),
+  byExit("a qcow2 of 200 KiB, and of 1 TiB as it says itself", "TargetTooSmall", 2, tooSmall),
+  byExit("a qcow2 of a size that its own tables do not cover", "ImageCorrupt", 2, "Unable to process data: "),
+  byExit("the disk behind the claim fills up", "TargetFull", "always", tooSmall),
+  byExit("a target that is read-only", "TargetReadOnly", "always", writing),
+  byExit("the target's device is gone", "TargetIo", "always", writing),
   {
-    when: "429 with Retry-After, for ever",
-    code: "SourceBusy",
-    attempts: "always",
-    text: status(429, "Too Many Requests"),
-  },
-  { when: "500, for ever", code: "SourceBusy", attempts: "always", text: status(500, "Internal Server Error") },
-  { when: "a host name nobody knows", code: "HostUnknown", attempts: "always", text: connect },
-  { when: "a port nobody listens on", code: "ConnectionFailed", attempts: "always", text: connect },
-  { when: "a certificate of an unknown authority", code: "UnknownAuthority", attempts: 5, text: connect },
-  { when: "an expired certificate", code: "CertificateExpired", attempts: 5, text: connect },
-  { when: "a certificate for another host", code: "CertificateWrongName", attempts: 5, text: connect },
-  { when: "plain HTTP where https was asked for", code: "TlsFailed", attempts: "always", text: connect },
-  { when: "a redirect loop", code: "RedirectRefused", attempts: 5, text: connect },
-  { when: "a redirect to another origin that wants the login", code: "SourceUnauthorized", attempts: 5, text: connect },
-  {
-    when: "an HTML page",
-    code: "NotAnImage",
-    attempts: 2,
-    text: `${head}the source is an HTML page, not a disk image`,
-  },
-  {
-    when: "a JSON document",
-    code: "NotAnImage",
-    attempts: 2,
-    text: `${head}the source is a JSON document, not a disk image`,
-  },
-  {
-    when: "a zip archive",
-    code: "NotAnImage",
-    attempts: 2,
-    text: `${head}the source is a zip archive, not a disk image`,
-  },
-  {
-    when: "noise named .qcow2",
-    code: "NotAnImage",
-    attempts: 2,
-    text: `${head}the name ends in .qcow2, but `,
-  },
-  {
-    when: "an empty file",
-    code: "ImageTooShort",
-    attempts: 2,
-    text: `${head}could not process image header`,
-  },
-  { when: "a truncated gz", code: "ImageCorrupt", attempts: 2, text: `${target}unable to decompress gz: ` },
-  { when: "a truncated xz", code: "ImageCorrupt", attempts: 2, text: `${target}unable to decompress xz: ` },
-  { when: "a truncated zst", code: "ImageCorrupt", attempts: 2, text: `${target}unable to decompress zst: ` },
-  { when: "a truncated qcow2", code: "ImageTruncated", attempts: 2, text: "Unable to process data: " },
-  {
-    when: "a qcow2 with a backing file",
-    code: "ImageRefused",
-    attempts: 2,
-    text: "the image is invalid because it has invalid backing file",
-  },
-  { when: "Content-Length longer than the body", code: "SourceCut", attempts: "always", text: target },
-  { when: "a connection cut in the middle", code: "SourceCut", attempts: "always", text: target },
-  {
-    when: "a claim too small for a raw image",
-    code: "TargetTooSmall",
-    attempts: 2,
-    text: "DataVolume too small to contain image",
+    ...byExit("the wrong checksum", "ChecksumMismatch", 1, "checksum validation failed: checksum mismatch: expected "),
+    reason: "ChecksumError",
   },
   {
-    when: "a claim too small for what unpacks",
-    code: "TargetTooSmall",
-    attempts: 2,
-    text: "DataVolume too small to contain image",
+    ...byExit("killed at the memory limit", "MemoryExceeded", "always", ""),
+    reason: "OOMKilled",
   },
-  {
-    when: "a claim too small for a qcow2's virtual size",
-    code: "TargetTooSmall",
-    attempts: 2,
-    text: "DataVolume too small to contain image",
-  },
-  {
-    when: "the wrong checksum",
-    code: "ChecksumMismatch",
-    attempts: 1,
-    text: "checksum validation failed: checksum mismatch: expected ",
-  },
-] as const satisfies readonly FaultRow[];
+  waiting("the claim would exceed a quota", "QuotaExceeded", {
+    phase: "Pending",
+    condition: "Bound",
+    reason: "ErrExceededQuota",
+    text: "exceeded quota: small, requested: requests.storage=16Mi, used: requests.storage=0, limited: requests.storage=8Mi",
+  }),
+  waiting("the pod would exceed a quota", "QuotaExceeded", {
+    phase: "ImportScheduled",
+    condition: "Running",
+    reason: "ErrExceededQuota",
+    text: "Error starting pod 'importer-",
+  }),
+  waiting("the Secret of its login is missing", "ObjectMissing", {
+    phase: "ImportScheduled",
+    condition: "Running",
+    reason: "CreateContainerConfigError",
+    text: 'secret "rows-nowhere" not found',
+  }),
+  waiting("the Secret of its login lacks a key", "ObjectMissing", {
+    phase: "ImportScheduled",
+    condition: "Running",
+    reason: "CreateContainerConfigError",
+    text: "couldn't find key secretKey in Secret default/rows-half",
+  }),
+  waiting("the ConfigMap of its certificates is missing", "ObjectMissing", {
+    phase: "ImportScheduled",
+    condition: "Running",
+    reason: "ContainerCreating",
+    text: 'MountVolume.SetUp failed for volume "cdi-cert-vol" : configmap "rows-nowhere" not found',
+  }),
+  waiting("the storage class of its claim is missing", "ObjectMissing", {
+    phase: "Pending",
+    condition: "Bound",
+    reason: "Pending",
+    text: 'storageclass.storage.k8s.io "rows-nowhere" not found',
+  }),
+  waiting("the storage class of spec.storage is missing, and no access mode is given", "ObjectMissing", {
+    phase: "",
+    condition: "Bound",
+    reason: "ErrClaimNotValid",
+    text: "PVC spec is missing accessMode and no storageClass to choose profile",
+  }),
+];
+
+/** Passing trouble, after which the import ends well. */
+export const fineRows = [
+  "500 three times, then fine",
+  "503 three times, then fine",
+  "429 with Retry-After once, then fine",
+  "a slow start: three seconds before the first answer",
+  "no ranges and no validator",
+] as const;

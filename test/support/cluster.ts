@@ -46,7 +46,12 @@ export interface Wish {
   http?: Record<string, unknown>;
   annotations?: Record<string, string>;
   preallocation?: boolean;
+  /** "" for none. */
   storageClass?: string;
+  /** The volume its claim names. */
+  volumeName?: string;
+  /** Says `spec.storage` without an access mode, instead of `spec.pvc`. */
+  asStorage?: boolean;
 }
 
 /** A DataVolume in namespace default; without a URL it is blank. `size` is the claim's, nothing is added. */
@@ -59,6 +64,8 @@ export const dataVolumeOf = ({
   annotations,
   preallocation,
   storageClass,
+  volumeName,
+  asStorage,
 }: Wish): KubeObject => ({
   apiVersion: kinds.dataVolume.apiVersion,
   kind: kinds.dataVolume.kind,
@@ -66,8 +73,9 @@ export const dataVolumeOf = ({
   spec: {
     source: url === undefined ? { blank: {} } : { http: { url, ...http } },
     ...(preallocation === undefined ? {} : { preallocation }),
-    pvc: {
-      accessModes: ["ReadWriteOnce"],
+    [asStorage ? "storage" : "pvc"]: {
+      ...(asStorage ? {} : { accessModes: ["ReadWriteOnce"] }),
+      ...(volumeName === undefined ? {} : { volumeName }),
       volumeMode: mode ?? "Filesystem",
       ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
       resources: { requests: { storage: size } },

@@ -108,6 +108,7 @@ export function decidePodRefused(seen: ImportFacts, message: string): Plan {
     [annotations.runningCondition]: "false",
     [annotations.runningConditionMessage]: text,
     [annotations.runningConditionReason]: reason,
+    ...(reason === "ErrExceededQuota" ? { [ourAnnotations.importCode]: "QuotaExceeded" } : {}),
   };
   // The step before the refused one may have moved the version.
   const patches = regardless(patchMetadata(kinds.claim, claim, { annotations: wanted }));

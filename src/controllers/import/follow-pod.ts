@@ -5,6 +5,7 @@ import type { Claim, Pod, TerminatedState } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
+import type { FaultCode } from "../../lib/faults.ts";
 import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
 import { attemptsSpent } from "../parts/attempts.ts";
@@ -20,7 +21,7 @@ import {
 } from "../parts/fault-of-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
 import { deletionOf, tellOf } from "../parts/steps.ts";
-import { isUnschedulable, runningOf, scratchReason, scratchText } from "../parts/running-condition.ts";
+import { isUnschedulable, runningOf, scratchReason, scratchText, waitsForObject } from "../parts/running-condition.ts";
 import { annotationOf, wantsForever } from "./claim-facts.ts";
 import { proxyConfigMapFor, scratchClaimFor, scratchVolume } from "./objects.ts";
 import type { ImportFacts } from "./observe.ts";
@@ -36,7 +37,8 @@ export function followPod(seen: ImportFacts, options: ControllerOptions, nowMs: 
   const all: WithPod = { ...seen, pod };
   const exit = lastExit(pod);
   if (exit && saysScratchNeeded(exit)) return askForScratch(claim, pod);
-  if (exit?.reason === "OOMKilled") return switchCacheMode(all);
+  // A tool the kernel killed does not make a success of the import itself into a failure.
+  if (exit?.reason === "OOMKilled" && exit.exitCode !== 0) return switchCacheMode(all);
   if (exit && saysChecksumMismatch(exit)) return failed(all, exit);
   if (pod.status?.phase === "Succeeded" || exit?.exitCode === 0) return succeeded(claim, pod, exit);
   if (pod.status?.phase === "Failed") return replace(claim, pod, nowMs);
@@ -45,8 +47,8 @@ export function followPod(seen: ImportFacts, options: ControllerOptions, nowMs: 
 }
 
 /** What is written whatever the pod is doing. */
-function mirrored(claim: Claim, pod: Pod): Wanted {
-  const running = runningOf(pod);
+function mirrored(claim: Claim, pod: Pod, mountFailure?: string): Wanted {
+  const running = runningOf(pod, mountFailure);
   const restarts = Math.max(
     statusOf(pod)?.restartCount ?? 0,
     Number(annotationOf(claim, annotations.podRestarts) ?? 0) || 0,
@@ -74,13 +76,23 @@ function goingOn(seen: WithPod, options: ControllerOptions): Plan {
     one.env?.some(({ name, value }) => name === "CACHE_MODE" && value === "TRYNONE"),
   );
   const wanted: Wanted = {
-    ...mirrored(claim, pod),
+    ...mirrored(claim, pod, seen.mountFailure),
     ...scratch.wanted,
     // Seen by a pod that runs so: the next kill goes back to the other mode.
     ...(isRunning && withDirectIo ? { [annotations.importRequiresDirectIo]: "false" } : {}),
-    ...(delivering ? { [ourAnnotations.importDelivered]: "true", [ourAnnotations.importCode]: null } : {}),
+    ...(delivering ? { [ourAnnotations.importDelivered]: "true" } : {}),
+    [ourAnnotations.importCode]: codeWhileGoing(seen),
   };
   return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };
+}
+
+/** A fault of before is over when bytes come, or when what was missing is there. @returns undefined to leave it */
+function codeWhileGoing({ claim, pod, delivering, mountFailure }: WithPod): FaultCode | null | undefined {
+  if (delivering) return null;
+  if (waitsForObject(pod, mountFailure) !== undefined) return "ObjectMissing";
+  const hadNoPod = annotationOf(claim, annotations.runningConditionReason) === "ErrExceededQuota";
+  const lackedObject = annotationOf(claim, ourAnnotations.importCode) === "ObjectMissing";
+  return hadNoPod || lackedObject ? null : undefined;
 }
 
 /** The pod waits for what it mounts: its scratch claim and its copy of the proxy's CA. */
@@ -120,7 +132,11 @@ function askForScratch(claim: Claim, pod: Pod): Plan {
 }
 
 function switchCacheMode({ claim, pod }: WithPod): Plan {
-  const wanted: Wanted = { ...mirrored(claim, pod), [annotations.importRequiresDirectIo]: "true" };
+  const wanted: Wanted = {
+    ...mirrored(claim, pod),
+    [annotations.importRequiresDirectIo]: "true",
+    [ourAnnotations.importCode]: "MemoryExceeded",
+  };
   return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletionOf(kinds.pod, pod)] };
 }
 

@@ -20,6 +20,7 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
         cache: world.claimEvents,
         toKeys: ({ involvedObject }) => [about(involvedObject as KubeEvent["involvedObject"])],
       },
+      { cache: world.mountEvents, toKeys: ({ involvedObject }) => claimsOfNamedPod(world, involvedObject) },
       // A claim made anew may be seen before its DataVolume, which was Succeeded, takes that back.
       {
         cache: world.dataVolumes,
@@ -51,6 +52,11 @@ function claimsOfPod(pod: KubeObject): Key[] {
   const owner = isImporterPod(pod) ? controllerOf(pod) : undefined;
   const mounted = claimsOf(pod).map((id) => keyIn(pod, id.slice(id.indexOf("/") + 1)));
   return owner?.kind === "PersistentVolumeClaim" ? [keyIn(pod, owner.name), ...mounted] : mounted;
+}
+
+function claimsOfNamedPod(world: World, involvedObject: unknown): Key[] {
+  const pod = world.pods.get(about(involvedObject as KubeEvent["involvedObject"]));
+  return pod ? claimsOfPod(pod) : [];
 }
 
 /** A scratch claim belongs to a pod, and the pod to the claim that is imported into. */

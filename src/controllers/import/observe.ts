@@ -31,6 +31,8 @@ export interface ImportFacts {
   filled: boolean;
   /** The running container has had bytes from its source. */
   delivering: boolean;
+  /** What the kubelet last said of a volume it could not mount, while the pod waits. */
+  mountFailure?: string;
   /** The proxy's CA bundle, looked for only while a new pod may need its copy. */
   proxyCa?: ConfigMap;
 }
@@ -68,8 +70,16 @@ export async function observeImport(
     events: claim.status?.phase === "Bound" ? [] : eventsAbout(world, claim),
     filled: wasFilled(ownerOf(world, claim), claim),
     delivering: pod !== undefined && hasDelivered(progress.readingOf(pod)),
+    ...mountFailureOf(world, pod),
     ...(proxyCa ? { proxyCa } : {}),
   };
+}
+
+function mountFailureOf(world: World, pod: Pod | undefined): Pick<ImportFacts, "mountFailure"> {
+  if (!pod || (pod.status?.phase ?? "Pending") !== "Pending") return {};
+  const told = world.mountEvents.byIndex(indexNames.about, pod.metadata.uid ?? "") as KubeEvent[];
+  const last = told.toSorted((a, b) => ((a.lastTimestamp ?? "") < (b.lastTimestamp ?? "") ? 1 : -1))[0];
+  return last?.message === undefined ? {} : { mountFailure: last.message };
 }
 
 const eventsAbout = (world: World, { metadata }: Claim): KubeEvent[] =>

@@ -6,6 +6,7 @@ import type { AccessMode, ClaimSpec, StorageSpec, VolumeMode } from "../../api/c
 import type { StorageClass, Volume } from "../../api/core.ts";
 import type { DataVolumeSpec } from "../../api/data-volume.ts";
 import type { StorageProfile } from "../../api/storage-profile.ts";
+import type { FaultCode } from "../../lib/faults.ts";
 import { parseQuantity } from "../../lib/quantity.ts";
 import { defaultClassOf } from "./default-class.ts";
 import { overheadOf, requiredBytes } from "./overhead.ts";
@@ -20,9 +21,12 @@ export interface StorageFacts {
 
 /** The claim cannot be rendered now; `message` is upstream's text, for a Warning ErrClaimNotValid. */
 export class ClaimNotValid extends Error {
-  constructor(message: string) {
+  /** Where the catalog has a word for it. */
+  readonly code: FaultCode | undefined;
+  constructor(message: string, code?: FaultCode) {
     super(message);
     this.name = "ClaimNotValid";
+    this.code = code;
   }
 }
 
@@ -71,7 +75,8 @@ function renderWithoutClass(spec: ClaimSpec, facts: StorageFacts): ClaimSpec {
       rendered.accessModes = volume.spec.accessModes as AccessMode[];
   }
   if (!rendered.accessModes?.length) {
-    throw new ClaimNotValid("PVC spec is missing accessMode and no storageClass to choose profile");
+    const code = spec.storageClassName ? "ObjectMissing" : undefined;
+    throw new ClaimNotValid("PVC spec is missing accessMode and no storageClass to choose profile", code);
   }
   return rendered;
 }

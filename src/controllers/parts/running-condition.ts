@@ -12,8 +12,23 @@ export const scratchText = "scratch space required and none found";
 export const scratchReason = "Scratch space required";
 const pullFailures = ["ImagePullBackOff", "ErrImagePull", "InvalidImageName"];
 
+const notThere = /(?:secret|configmap) "[^"]*" not found|couldn't find key|references non-existent config key/;
+
+/**
+ * What a container that has not started waits for, in the kubelet's words: a Secret or ConfigMap that is not there yet.
+ * @param mountFailure text of the last FailedMount event about the pod
+ */
+export function waitsForObject(pod: Pod, mountFailure?: string): string | undefined {
+  const waiting = statusOf(pod)?.state?.waiting;
+  const isWaiting = ["ContainerCreating", "CreateContainerConfigError", "PodInitializing"].includes(
+    waiting?.reason ?? "",
+  );
+  const text = waiting?.message || mountFailure;
+  return isWaiting && text !== undefined && notThere.test(text) ? text : undefined;
+}
+
 /** @returns undefined when the pod tells nothing yet: what was said last stands */
-export function runningOf(pod: Pod): RunningFacts | undefined {
+export function runningOf(pod: Pod, mountFailure?: string): RunningFacts | undefined {
   const status = statusOf(pod);
   if (!status) return undefined;
   if (status.state?.running) return { running: true, message: "", reason: "Pod is running" };
@@ -23,7 +38,8 @@ export function runningOf(pod: Pod): RunningFacts | undefined {
     return { running: false, message: `failed to pull image: ${image}`, reason: "ImagePullFailed" };
   }
   if (waiting && waiting.reason !== "CrashLoopBackOff") {
-    return { running: false, message: simplified(waiting.message ?? ""), reason: waiting.reason ?? "" };
+    const message = waitsForObject(pod, mountFailure) ?? simplified(waiting.message ?? "");
+    return { running: false, message, reason: waiting.reason ?? "" };
   }
   return lastExit(pod) ? ended(pod) : undefined;
 }

@@ -4,5 +4,5 @@ export type { BlockSinkOptions } from "./block.ts";
 export { filesystemSink } from "./filesystem.ts";
 export type { FilesystemSinkOptions } from "./filesystem.ts";
 export { growthTargetOf, usableBytes } from "./growth.ts";
-export { targetFault, tooSmall } from "./target-faults.ts";
+export { fullOrTooSmall, targetFault, tooSmall } from "./target-faults.ts";
 export { allocatedBytesOf, bearsData } from "./target-space.ts";

@@ -11,6 +11,10 @@ const rows: Record<string, [FaultCode, string]> = {
   EROFS: ["TargetReadOnly", "read-only file system"],
   EACCES: ["TargetReadOnly", "permission denied"],
   EPERM: ["TargetReadOnly", "operation not permitted"],
+  EIO: ["TargetIo", "input/output error"],
+  ENXIO: ["TargetIo", "no such device or address"],
+  ENODEV: ["TargetIo", "no such device"],
+  ESTALE: ["TargetIo", "stale file handle"],
   EBUSY: ["TargetInUse", "device or resource busy"],
 };
 
@@ -22,10 +26,25 @@ export function targetFault(error: unknown, place: string): Fault {
   return new Fault(fault, `unable to write to file: ${place}: ${text}`, { cause: error });
 }
 
-/** Upstream's words, which the controller looks for. Sizes in bytes. */
-export function tooSmall(virtualSizeBytes: number, availableBytes: number): Fault {
-  return new Fault(
-    "TargetTooSmall",
-    `virtual image size ${virtualSizeBytes} is larger than the reported available storage ${availableBytes}. A larger PVC is required`,
-  );
+/** Does not fit what is free now. */
+export class TooSmall extends Fault {
+  readonly wantedBytes: number;
+  constructor(wantedBytes: number, availableBytes: number) {
+    const said = `virtual image size ${wantedBytes} is larger than the reported available storage ${availableBytes}`;
+    super("TargetTooSmall", `${said}. A larger PVC is required`);
+    this.wantedBytes = wantedBytes;
+  }
 }
+
+/** Upstream's words, which the controller looks for. Sizes in bytes. */
+export const tooSmall = (virtualSizeBytes: number, availableBytes: number): Fault =>
+  new TooSmall(virtualSizeBytes, availableBytes);
+
+/**
+ * A target that would be large enough but for what others keep on it is full, and not too small: that may pass.
+ * @param emptyBytes what the target takes when nothing lies on it; undefined where nobody knows
+ */
+export const fullOrTooSmall = (cause: unknown, emptyBytes: number | undefined): unknown =>
+  cause instanceof TooSmall && emptyBytes !== undefined && cause.wantedBytes <= emptyBytes
+    ? new Fault("TargetFull", cause.message, { cause })
+    : cause;

@@ -33,6 +33,12 @@ export async function freeBytesOf(folder: string, replaced: string[], volumeByte
   return freeBytes;
 }
 
+/** Bytes an ordinary user could store in a file system with nothing on it. */
+export async function totalBytesOf(folder: string): Promise<number> {
+  const { blocks, bfree, bavail, bsize } = await statfs(folder);
+  return (blocks - (bfree - bavail)) * bsize;
+}
+
 async function usedBytesOf(folder: string, left: ReadonlySet<string>): Promise<number> {
   let usedBytes = 0;
   for (const entry of await readdir(folder, { withFileTypes: true })) {

@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { additiveEnv, podPaths, podUser } from "../../contract/paths.ts";
 import { stamp } from "../../lib/clock.ts";
+import { parseQuantity } from "../../lib/quantity.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
 import { launch, processFile, type Exit, type Started } from "./launch.ts";
 import { openLog } from "./log-file.ts";
@@ -48,6 +49,8 @@ export async function runOnce(
     finishedAt: stamp(clock.now()),
     containerID,
   });
+  const memoryLimit = parseQuantity(container.resources?.limits?.memory ?? "");
+  const group = memoryLimit ? await world.memory?.make(`${uid}-${container.name}`, memoryLimit) : undefined;
   tell(about, facts, "Pulled", `Container image "${container.image}" already present on machine`);
   try {
     if (volumes.volumeBytes !== undefined && world.volumes.road === "folder") {
@@ -64,6 +67,7 @@ export async function runOnce(
       termination,
       onOutput: (stream) => writer.copy(stream),
       extraCapability: world.extraCapability,
+      joinFile: group?.joinFile,
     });
     tell(about, facts, "Created", `Created container ${container.name}`);
     const ending = endWith(about, facts, started);
@@ -87,7 +91,8 @@ export async function runOnce(
       tell(about, facts, "Failed", `Error: ${error}`, "Warning");
       return finished({ exitCode: 128 }, "StartError", error);
     }
-    return finished(exit, exit.exitCode === 0 ? "Completed" : "Error", message, startedAt);
+    const reason = exit.exitCode === 0 ? "Completed" : (await group?.wasKilled()) ? "OOMKilled" : "Error";
+    return finished(exit, reason, message, startedAt);
   } catch (cause) {
     const words = cause instanceof Error ? cause.message : String(cause);
     tell(about, facts, "Failed", `Error: ${words}`, "Warning");
@@ -95,6 +100,7 @@ export async function runOnce(
     return finished({ exitCode: 128 }, "StartError", words);
   } finally {
     world.openLogs.delete(logFile);
+    await group?.remove();
     await rm(join(folder, "root"), { recursive: true, force: true });
   }
 }

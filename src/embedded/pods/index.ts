@@ -14,6 +14,7 @@ import { createAddresses } from "./addresses.ts";
 import { applicationMounts, isClosedToOthers } from "./application.ts";
 import { bindOf } from "./launch.ts";
 import { cleanLeftovers } from "./leftovers.ts";
+import { openMemoryGroups } from "./memory-groups.ts";
 import { publishNode } from "./node-object.ts";
 import { podLogs } from "./pod-logs.ts";
 import { startPodRun, type PodRun } from "./pod-run.ts";
@@ -38,6 +39,8 @@ export interface PodsOptions {
   log: Log;
   /** Bound over /etc/hosts, or named by CDI_HOSTS. */
   hostsFile?: string;
+  /** False: containers run without their memory limits. Default true, where the machine allows. */
+  memoryLimits?: boolean;
 }
 
 export interface Pods {
@@ -86,6 +89,7 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
     images: options.images,
     slots: createSlots(options.maxRunning),
     addresses: createAddresses(),
+    memory: options.memoryLimits === false ? undefined : await openMemoryGroups({ log }),
     backoff: options.backoff,
     openLogs: new Map(),
     hostsFile: options.hostsFile,
@@ -164,6 +168,7 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
       for (const run of runs.values()) run.end({ graceMs: closeGraceMs, tells: false });
       await Promise.all([...runs.values()].map(({ done }) => done));
       while (tasks.size > 0) await Promise.all(tasks);
+      await world.memory?.close();
       stop.abort();
       await Promise.all(caches.map(({ stopped }) => stopped));
       await teller.flush();

@@ -1,5 +1,5 @@
 // Starts one container as a child process: in namespaces of its own as root, under CDI_ROOT otherwise. It dies with us.
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 import { link, mkdir, rm, symlink, writeFile, chmod } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
@@ -36,6 +36,8 @@ export interface Launch {
   onOutput(stream: Readable): void;
   /** No file may grow past this (folder road). */
   fileLimitBytes?: number | undefined;
+  /** Of the memory group it is to live in. */
+  joinFile?: string | undefined;
 }
 
 export interface Exit {
@@ -56,7 +58,12 @@ export interface Started {
 
 const toolPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 const dieWithParent = ["--pdeathsig", "KILL", "--"];
-const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"];
+const namespaces = ["--mount", "--pid", "--propagation", "private", "--"];
+/**
+ * The container is this shell's child and the first process of the new pid namespace. `unshare --fork` would tell less: in
+ * util-linux 2.38 its status is 1 when the kernel kills the container, as at its memory limit; this one's is 137 then.
+ */
+const parent = ["sh", "-c", 'setpriv --pdeathsig KILL -- "$@" & wait "$!"', "parent"];
 export const processFile = (folder: string): string => join(folder, "process.json");
 
 /** @throws Error when the first tool cannot be started */
@@ -93,7 +100,8 @@ function spawnIsolated(wanted: Launch, root: string): ChildProcess {
   ];
   const passed: Record<string, string> = { PATH: toolPath, LC_ALL: "C", CDI_ENV_COUNT: String(env.size) };
   [...env].forEach(([name, value], index) => (passed[`CDI_ENV_${index}`] = `${name}=${value}`));
-  return spawn("nice", [...behindTheNode, "setpriv", ...dieWithParent, "unshare", ...namespaces, ...script], {
+  const tools = [...behindTheNode, "setpriv", ...dieWithParent, "unshare", ...namespaces, ...parent, ...script];
+  return spawnIn(wanted, tools, {
     detached: true,
     cwd: wanted.folder,
     env: passed,
@@ -105,7 +113,15 @@ function spawnIsolated(wanted: Launch, root: string): ChildProcess {
  * Where the processor is short, the API server and the controllers go first: they wait on many, a pod on nobody. A real
  * node does the same with cgroup weights; a data pod requests 100m of it, a tenth of a processor, and nice 10 is about that.
  */
-const behindTheNode = ["-n", "10"];
+const behindTheNode = ["nice", "-n", "10"];
+
+/** The shell joins the group and becomes the first tool. */
+const joining = 'echo 0 > "$0" && exec "$@"';
+
+function spawnIn({ joinFile }: Launch, tools: readonly string[], options: SpawnOptions): ChildProcess {
+  const [program = "", ...rest] = joinFile === undefined ? tools : ["sh", "-c", joining, joinFile, ...tools];
+  return spawn(program, rest, options);
+}
 
 export const bindOf = (source: string, at: string, readOnly = false, group?: number): Mount => ({
   by: "bind",
@@ -138,7 +154,8 @@ async function spawnPlain(wanted: Launch, root: string): Promise<ChildProcess> {
   await mkdir(tmp, { recursive: true });
   const limit = fileLimitBytes === undefined ? [] : ["prlimit", `--fsize=${fileLimitBytes}`, "--"];
   const env = { ...Object.fromEntries(wanted.env), [additiveEnv.root]: root, TMPDIR: tmp };
-  return spawn("nice", [...behindTheNode, "setpriv", "--no-new-privs", ...dieWithParent, ...limit, ...wanted.argv], {
+  const tools = [...behindTheNode, "setpriv", "--no-new-privs", ...dieWithParent, ...limit, ...wanted.argv];
+  return spawnIn(wanted, tools, {
     detached: true,
     cwd: wanted.folder,
     env,
@@ -182,7 +199,7 @@ async function saysReady(handshake: Readable): Promise<boolean> {
   let said = "";
   for await (const chunk of handshake as AsyncIterable<Buffer>) {
     said += chunk.toString("utf8");
-    if (said.includes("ready")) return true; // the pipe's end would come late: unshare holds it too
+    if (said.includes("ready")) return true; // the pipe's end would come late: the container's parent holds it too
   }
   return false;
 }

@@ -56,7 +56,8 @@ while [ "$1" != -- ]; do
   rw) place "$2" "$to"; mount --bind "$2" "$to"; [ -z "$4" ] || own "$to" "$4" ;;
   fs) mkdir -p "$to"
       mount -t ext4 -o discard,noinit_itable,nosuid,nodev "$2" "$to"
-      [ -z "$4" ] || own "$to" "$4"
+      # As a node does: a file system that came read-only keeps its owners.
+      [ -z "$4" ] || [ ! -w "$to" ] || own "$to" "$4"
       [ "$5" != ro ] || mount -o remount,bind,ro "$to" ;;
   dev) mkdir -p "$(dirname "$to")"; mknod -m 660 "$to" b "$4" "$5"; chown "$uid:$gid" "$to" ;;
   *) echo "unknown mount $1" >&2; exit 1 ;;

@@ -25,6 +25,9 @@ async function statOf(pid: number): Promise<Stat | undefined> {
   return { state: fields[0] ?? "", session: Number(fields[3]), startTime: fields[19] ?? "" };
 }
 
+/** @returns field 22 of its stat; undefined when there is no such process */
+export const startTimeOf = async (pid: number): Promise<string | undefined> => (await statOf(pid))?.startTime;
+
 const bootId = async (): Promise<string> => (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 
 /** @returns undefined when the process is gone already */
@@ -49,7 +52,7 @@ export async function readRecord(file: string): Promise<ProcessRecord | undefine
   }
 }
 
-/** The first child of a process: `unshare --fork` has exactly one, the container's own. */
+/** The first child of a process: a container's parent has exactly one. */
 export async function childOf(pid: number): Promise<number | undefined> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => ""); // gone
   const child = Number.parseInt(text, 10);

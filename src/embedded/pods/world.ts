@@ -9,6 +9,7 @@ import type { Teller } from "../tell.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Mount } from "./launch.ts";
 import type { LogWriter } from "./log-file.ts";
+import type { MemoryGroups } from "./memory-groups.ts";
 import type { VolumeSources } from "./pod-volumes.ts";
 import type { Slots } from "./slots.ts";
 
@@ -19,6 +20,8 @@ export interface World extends VolumeSources {
   images: Readonly<Record<string, readonly string[]>>;
   slots: Slots;
   addresses: Addresses;
+  /** Absent where memory limits are not wanted. */
+  memory: MemoryGroups | undefined;
   backoff: BackoffShape;
   teller: Teller;
   /** "change": a claim, Secret or ConfigMap is new, changed or gone. */

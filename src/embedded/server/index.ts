@@ -12,6 +12,7 @@ import { kubeconfigFor, openCredentials } from "./credentials.ts";
 import { startEventExpiry } from "./event-expiry.ts";
 import { startGarbageCollector } from "./garbage-collector.ts";
 import { hasAdminCertificate, listen } from "./https.ts";
+import { startQuotaStatus } from "./quota/status.ts";
 import { openRegistry } from "./registry.ts";
 import { route } from "./routes.ts";
 import type { World } from "./world.ts";
@@ -63,7 +64,12 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
     registry.close();
     throw cause;
   });
-  const background = [startGarbageCollector(world), startContentCleanup(world), startEventExpiry(world)];
+  const background = [
+    startGarbageCollector(world),
+    startContentCleanup(world),
+    startEventExpiry(world),
+    startQuotaStatus(world),
+  ];
   address = `127.0.0.1:${listener.port}`;
   const url = `https://${address}`;
   return {

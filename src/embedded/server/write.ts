@@ -10,6 +10,7 @@ import { randomSuffix } from "./builtins/pod-defaults.ts";
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from "./errors.ts";
 import { checkMetadata, checkPreconditions, draftOf, keepServerFields, sameContent, specChanged } from "./metadata.ts";
 import { applyConfig, trackUpdate, type Writer } from "./fields/manage.ts";
+import { passQuota } from "./quota/pass.ts";
 import { builtinOf } from "./registry.ts";
 import { groupResource, keyFor, type Resource } from "./resource.ts";
 import { isRecord } from "./schema/structural.ts";
@@ -47,6 +48,7 @@ export async function createObject(
   passSchema(resource, draft);
   checkMetadata(resource, draft);
   passAdmission(world, resource, "CREATE", draft);
+  passQuota(world, resource, draft);
   if (!context.tracked) trackUpdate(resource, draft, undefined, writerOf(world, context));
   if (world.store.get(key)) throw alreadyExists(resource, metadata.name ?? "");
   if (context.dryRun) return shownValue(draft);
@@ -113,7 +115,10 @@ export async function replaceObject(
   const old = valueOf(row);
   const draft = replacement(resource, draftOf(resource, change(old), namespace, name), old, context);
   if (!context.tracked) trackUpdate(resource, draft, old, writerOf(world, context));
-  if (context.subresource === undefined) passAdmission(world, resource, "UPDATE", draft, old);
+  if (context.subresource === undefined) {
+    passAdmission(world, resource, "UPDATE", draft, old);
+    passQuota(world, resource, draft, old);
+  }
   if (sameContent(draft, old)) return shownRow(row);
   if (resource.hasGeneration && context.subresource === undefined && specChanged(resource, draft, old)) {
     draft.metadata.generation = (old.metadata.generation ?? 0) + 1;

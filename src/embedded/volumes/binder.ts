@@ -46,6 +46,10 @@ export async function reconcileClaim(world: BinderWorld, namespace: string, name
   const className = claim.spec.storageClassName ?? storage?.metadata.name ?? "";
   const found = volumeFor(claim, className, world.volumes.list() as Volume[]);
   if (found) return bind(world, claim, found, className);
+  if (!storage && claim.spec.storageClassName && !claim.spec.volumeName) {
+    const message = `storageclass.storage.k8s.io "${claim.spec.storageClassName}" not found`;
+    world.teller.tell(claim, { type: "Warning", reason: "ProvisioningFailed", message });
+  }
   if (claim.spec.volumeName || storage?.provisioner !== embeddedProvisioner) return;
   // A populator fills these: it makes a claim of its own and hands us its volume.
   if (claim.spec.dataSource || claim.spec.dataSourceRef) return;

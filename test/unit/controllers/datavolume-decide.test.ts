@@ -200,6 +200,7 @@ describe("what is done", () => {
       "patch",
       "Warning ErrExceededQuota forbidden: exceeded quota: small",
       "Normal ErrExceededQuota forbidden: exceeded quota: small",
+      expect.stringMatching(/^Warning QuotaExceeded A quota is used up/),
     ]);
     expect(plan.lookAgainInMs).toBe(10_000);
   });

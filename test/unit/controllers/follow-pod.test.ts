@@ -50,6 +50,76 @@ const rows: Row[] = [
     steps: [],
   },
   {
+    when: "the container waits for a Secret: the kubelet's words, and a code",
+    seen: facts({
+      claim: aStartedClaim(),
+      pod: aPod({ state: { waiting: { reason: "CreateContainerConfigError", message: 'secret "login" not found' } } }),
+    }),
+    steps: [patch],
+    says: {
+      [annotations.runningConditionReason]: "CreateContainerConfigError",
+      [annotations.runningConditionMessage]: 'secret "login" not found',
+      [ourAnnotations.importCode]: "ObjectMissing",
+    },
+  },
+  {
+    when: "the pod waits for a ConfigMap to mount: an event says which",
+    seen: facts({
+      claim: aStartedClaim(),
+      pod: aPod({ state: { waiting: { reason: "ContainerCreating" } } }),
+      mountFailure: 'MountVolume.SetUp failed for volume "cdi-cert-vol" : configmap "ca" not found',
+    }),
+    steps: [patch],
+    says: {
+      [annotations.runningConditionReason]: "ContainerCreating",
+      [annotations.runningConditionMessage]:
+        'MountVolume.SetUp failed for volume "cdi-cert-vol" : configmap "ca" not found',
+      [ourAnnotations.importCode]: "ObjectMissing",
+    },
+  },
+  {
+    when: "another trouble with mounting is the kubelet's own",
+    seen: facts({
+      claim: aClaim({ annotations: { [annotations.importPodName]: "importer-disk" } }),
+      pod: aPod({ state: { waiting: { reason: "ContainerCreating" } } }),
+      mountFailure: "Unable to attach or mount volumes: timed out waiting for the condition",
+    }),
+    steps: [patch],
+    says: { [annotations.runningConditionMessage]: "" },
+  },
+  {
+    when: "what was missing is there: the code goes",
+    seen: facts({
+      claim: aStartedClaim({ annotations: { [ourAnnotations.importCode]: "ObjectMissing" } }),
+      pod: aPod({ phase: "Running", state: isRunning }),
+    }),
+    steps: [patch],
+    says: { [ourAnnotations.importCode]: null },
+  },
+  {
+    when: "the quota let the pod in: the code goes",
+    seen: facts({
+      claim: aStartedClaim({
+        annotations: {
+          [ourAnnotations.importCode]: "QuotaExceeded",
+          [annotations.runningConditionReason]: "ErrExceededQuota",
+        },
+      }),
+      pod: aPod({ state: { waiting: { reason: "ContainerCreating" } } }),
+    }),
+    steps: [patch],
+    says: { [ourAnnotations.importCode]: null },
+  },
+  {
+    when: "done, though a tool of it was killed for want of memory",
+    seen: facts({
+      claim: aStartedClaim(),
+      pod: aPod({ phase: "Succeeded", state: terminated(0, '{"message":"Import Complete"}', "OOMKilled") }),
+    }),
+    steps: [patch, "tell Normal ImportSucceeded", remove],
+    says: { [annotations.podPhase]: "Succeeded" },
+  },
+  {
     when: "bytes came: remembered, and the old fault is over",
     seen: facts({
       claim: aStartedClaim({ annotations: { [ourAnnotations.importCode]: "SourceCut" } }),
@@ -91,7 +161,7 @@ const rows: Row[] = [
     when: "killed for memory",
     seen: facts({ claim: aStartedClaim(), pod: aPod({ phase: "Running", state: terminated(137, "", "OOMKilled") }) }),
     steps: [patch, remove],
-    says: { [annotations.importRequiresDirectIo]: "true" },
+    says: { [annotations.importRequiresDirectIo]: "true", [ourAnnotations.importCode]: "MemoryExceeded" },
   },
   {
     when: "done",

@@ -3,6 +3,7 @@ import { annotations } from "../../../src/api/annotations.ts";
 import type { ClaimSpec, StorageSpec } from "../../../src/api/claim-spec.ts";
 import { ClaimNotValid, renderClaimSpec, type StorageFacts } from "../../../src/controllers/parts/render-claim.ts";
 import { aConfig, aDefaultClass, anAvailableVolume, aProfile, aStorageClass } from "../../support/objects.ts";
+import type { FaultCode } from "../../../src/lib/faults.ts";
 
 const size = (storage: string) => ({ requests: { storage } });
 const virtClass = aStorageClass("virt", { annotations: { [annotations.defaultVirtClass]: "true" } });
@@ -131,46 +132,53 @@ describe("what is asked for and what is made of it", () => {
 });
 
 describe("what cannot be rendered says why in upstream's words", () => {
-  const rows: { when: string; storage: StorageSpec; archive?: boolean; facts?: Partial<StorageFacts>; text: string }[] =
-    [
-      {
-        when: "archive on block",
-        storage: { volumeMode: "Block", resources: size("1Gi") },
-        archive: true,
-        text: "ContentType Archive cannot have block volumeMode",
-      },
-      {
-        when: "no class, no access mode",
-        storage: { resources: size("1Gi") },
-        facts: { classes: [] },
-        text: "PVC spec is missing accessMode and no storageClass to choose profile",
-      },
-      {
-        when: "unknown class, no access mode",
-        storage: { storageClassName: "gone", resources: size("1Gi") },
-        text: "PVC spec is missing accessMode and no storageClass to choose profile",
-      },
-      {
-        when: "an empty profile",
-        storage: { resources: size("1Gi") },
-        facts: { profiles: [aProfile("local", [])] },
-        text: "Spec is missing accessMode and volumeMode, cannot get access mode from StorageProfile local",
-      },
-      {
-        when: "no set of that mode",
-        storage: { volumeMode: "Filesystem", resources: size("1Gi") },
-        facts: { profiles: [aProfile("local", [{ accessModes: ["ReadWriteOnce"], volumeMode: "Block" }])] },
-        text: "Spec is missing accessMode and cannot get access mode from StorageProfile local",
-      },
-      { when: "no size", storage: {}, text: "PVC Spec is not valid - missing storage size" },
-      {
-        when: "a tiny size",
-        storage: { resources: size("1Ki") },
-        text: "PVC Spec is not valid - storage size should be at least 1MiB",
-      },
-    ];
-  test.each(rows)("$when", ({ storage, archive, facts: more, text }) => {
+  const rows: {
+    when: string;
+    storage: StorageSpec;
+    archive?: boolean;
+    facts?: Partial<StorageFacts>;
+    text: string;
+    code?: FaultCode;
+  }[] = [
+    {
+      when: "archive on block",
+      storage: { volumeMode: "Block", resources: size("1Gi") },
+      archive: true,
+      text: "ContentType Archive cannot have block volumeMode",
+    },
+    {
+      when: "no class, no access mode",
+      storage: { resources: size("1Gi") },
+      facts: { classes: [] },
+      text: "PVC spec is missing accessMode and no storageClass to choose profile",
+    },
+    {
+      when: "unknown class, no access mode",
+      storage: { storageClassName: "gone", resources: size("1Gi") },
+      text: "PVC spec is missing accessMode and no storageClass to choose profile",
+      code: "ObjectMissing",
+    },
+    {
+      when: "an empty profile",
+      storage: { resources: size("1Gi") },
+      facts: { profiles: [aProfile("local", [])] },
+      text: "Spec is missing accessMode and volumeMode, cannot get access mode from StorageProfile local",
+    },
+    {
+      when: "no set of that mode",
+      storage: { volumeMode: "Filesystem", resources: size("1Gi") },
+      facts: { profiles: [aProfile("local", [{ accessModes: ["ReadWriteOnce"], volumeMode: "Block" }])] },
+      text: "Spec is missing accessMode and cannot get access mode from StorageProfile local",
+    },
+    { when: "no size", storage: {}, text: "PVC Spec is not valid - missing storage size" },
+    {
+      when: "a tiny size",
+      storage: { resources: size("1Ki") },
+      text: "PVC Spec is not valid - storage size should be at least 1MiB",
+    },
+  ];
+  test.each(rows)("$when", ({ storage, archive, facts: more, text, code }) => {
     const spec = { storage, ...(archive ? { contentType: "archive" as const } : {}) };
-    expect(() => renderClaimSpec(spec, { ...facts, ...more })).toThrow(new ClaimNotValid(text));
+    expect(() => renderClaimSpec(spec, { ...facts, ...more })).toThrow(new ClaimNotValid(text, code));
   });
 });

@@ -148,7 +148,7 @@ describe("fault names", () => {
     ["EACCES", "TargetReadOnly", "permission denied"],
     ["EPERM", "TargetReadOnly", "not permitted"],
     ["EBUSY", "TargetInUse", "busy"],
-    ["EIO", "TargetIo", "EIO"],
+    ["EIO", "TargetIo", "input/output error"],
   ];
   for (const [code, fault, text] of rows) {
     test(`${code} is ${fault}`, () => {

@@ -10,7 +10,7 @@ import {
 import type { Claim } from "../../../api/core.ts";
 import type { Condition } from "../../../api/meta.ts";
 import type { DataVolumePhase } from "../../../api/phases.ts";
-import { FAULTS } from "../../../lib/faults.ts";
+import { FAULTS, type FaultCode } from "../../../lib/faults.ts";
 import { faultCodeOf } from "../../parts/fault-of-claim.ts";
 import type { Flow } from "../flow.ts";
 
@@ -19,6 +19,8 @@ export interface Forced {
   phase: DataVolumePhase;
   reason: string;
   message: string;
+  /** Where the catalog has a word for it. */
+  code?: FaultCode | undefined;
 }
 
 export interface ConditionFacts {
@@ -104,8 +106,9 @@ function reconcilingOf({ phase, flow }: ConditionFacts): (nowMs: number) => Cond
 }
 
 function stalledOf({ claim, forced, phase }: ConditionFacts): Said {
-  if (forced) return say("True", forced.reason, forced.message);
-  const code = claim && phase !== "Succeeded" ? faultCodeOf(claim) : undefined;
+  const ofClaim = claim && phase !== "Succeeded" ? faultCodeOf(claim) : undefined;
+  const code = forced ? forced.code : ofClaim;
+  if (forced && !code) return say("True", forced.reason, forced.message);
   if (!code) return say("False", "", "");
   return say("True", code, `${FAULTS[code].text} ${FAULTS[code].remedy}`);
 }

@@ -70,7 +70,8 @@ function withoutClaim(flow: Flow, seen: DataVolumeFacts, options: DecideOptions)
     spec = renderClaimSpec(dataVolume.spec, storage);
   } catch (cause) {
     if (!(cause instanceof ClaimNotValid)) throw cause;
-    return decideNoClaim(seen, { phase: "", reason: "ErrClaimNotValid", message: cause.message }, options);
+    const { message, code } = cause;
+    return decideNoClaim(seen, { phase: "", reason: "ErrClaimNotValid", message, code }, options);
   }
   const claim = claimFor(flow, dataVolume, spec, storage.config, options.controller);
   const road = patchMetadata(kinds.dataVolume, dataVolume, { annotations: { [annotations.usePopulator]: "false" } });
@@ -92,7 +93,7 @@ export function decideNoClaim(seen: DataVolumeFacts, forced: Forced, options: De
 export function decideClaimRefused(seen: DataVolumeFacts, message: string, options: DecideOptions): Plan {
   const quota = message.includes("exceeded quota:");
   const forced: Forced = quota
-    ? { phase: "Pending", reason: "ErrExceededQuota", message }
+    ? { phase: "Pending", reason: "ErrExceededQuota", message, code: "QuotaExceeded" }
     : { phase: "", reason: "ErrClaimNotValid", message };
   return { ...decideNoClaim(seen, forced, options), lookAgainInMs: seconds(10) };
 }

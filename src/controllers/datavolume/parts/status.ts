@@ -2,9 +2,10 @@
 import { annotations } from "../../../api/annotations.ts";
 import { conditionOf, saysTheSame } from "../../../api/conditions.ts";
 import type { Claim } from "../../../api/core.ts";
-import type { DataVolume, DataVolumeStatus } from "../../../api/data-volume.ts";
+import type { DataVolume, DataVolumeStatus, Transfer } from "../../../api/data-volume.ts";
 import type { Condition } from "../../../api/meta.ts";
 import type { DataVolumePhase } from "../../../api/phases.ts";
+import { FAULTS, type FaultCode } from "../../../lib/faults.ts";
 import { isSame, mergeDiff, type Step } from "../../../kube/index.ts";
 import { scratchText } from "../../parts/running-condition.ts";
 import type { Reading } from "../../parts/scrape.ts";
@@ -42,7 +43,7 @@ export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus
   const status: DataVolumeStatus = {
     ...kept,
     ...(isRenewed || restartCount === undefined ? {} : { restartCount }),
-    ...(isRenewed || transfer === undefined ? {} : { transfer }),
+    ...(isRenewed ? {} : withFault(transfer, forced?.code)),
     phase,
     conditions,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
@@ -53,6 +54,12 @@ export function computeStatus(facts: StatusFacts, nowMs: number): ComputedStatus
     ...changesOfConditions(dataVolume, before.conditions ?? [], conditions),
   ];
   return { status, events };
+}
+
+/** What stands of an earlier transfer, and what keeps the next from beginning. */
+function withFault(transfer: Transfer | undefined, code: FaultCode | undefined): Pick<DataVolumeStatus, "transfer"> {
+  if (!code) return transfer === undefined ? {} : { transfer };
+  return { transfer: { ...transfer, code, remedy: FAULTS[code].remedy } };
 }
 
 function phaseFrom(flow: Flow, facts: StatusFacts, before: DataVolumePhase): PhaseChange {

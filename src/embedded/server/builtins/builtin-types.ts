@@ -185,6 +185,9 @@ ResourceAttributes fieldSelector=FieldSelectorAttributes group=s labelSelector=L
 ResourceClaim name!=s request=s
 ResourceFieldSelector containerName=s divisor=x resource!=s
 ResourceHealth health=s message=s resourceID!=s
+ResourceQuota apiVersion=s kind=s metadata=ObjectMeta spec=ResourceQuotaSpec status=ResourceQuotaStatus
+ResourceQuotaSpec hard={x} scopeSelector=ScopeSelector scopes=[s]
+ResourceQuotaStatus hard={x} used={x}
 ResourceRequirements claims=[ResourceClaim] limits={x} requests={x}
 ResourceRule apiGroups=[s] resourceNames=[s] resources=[s] verbs!=[s]
 ResourceStatus name!=s resources=[ResourceHealth]
@@ -194,6 +197,8 @@ RoleRef apiGroup=s kind!=s name!=s
 SELinuxOptions level=s role=s type=s user=s
 ScaleIOPersistentVolumeSource fsType=s gateway!=s protectionDomain=s readOnly=b secretRef!=SecretReference sslEnabled=b storageMode=s storagePool=s system!=s volumeName=s
 ScaleIOVolumeSource fsType=s gateway!=s protectionDomain=s readOnly=b secretRef!=LocalObjectReference sslEnabled=b storageMode=s storagePool=s system!=s volumeName=s
+ScopeSelector matchExpressions=[ScopedResourceSelectorRequirement]
+ScopedResourceSelectorRequirement operator!=s scopeName!=s values=[s]
 SeccompProfile localhostProfile=s type!=s
 Secret apiVersion=s data={s} immutable=b kind=s metadata=ObjectMeta stringData={s} type=s
 SecretEnvSource name=s optional=b

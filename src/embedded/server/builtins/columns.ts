@@ -167,6 +167,19 @@ export const endpointsColumns: Column[] = [
 export const configMapColumns: Column[] = [nameColumn, counting("Data", "data", "binaryData"), ageColumn];
 export const secretColumns: Column[] = [nameColumn, field("Type", "type"), counting("Data", "data"), ageColumn];
 export const serviceAccountColumns: Column[] = [nameColumn, counting("Secrets", "secrets"), ageColumn];
+/** "requests.storage: 1Gi/5Gi, ...", of limits or of all else. */
+const quotaSide = (quota: KubeObject, ofLimits: boolean): string =>
+  Object.entries((at(quota, "status", "hard") ?? {}) as Record<string, string>)
+    .filter(([key]) => key.startsWith("limits.") === ofLimits)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, hard]) => `${key}: ${text(at(quota, "status", "used"), key) || "0"}/${hard}`)
+    .join(", ");
+export const quotaColumns: Column[] = [
+  nameColumn,
+  column("Request", (quota) => quotaSide(quota, false)),
+  column("Limit", (quota) => quotaSide(quota, true)),
+  ageColumn,
+];
 export const leaseColumns: Column[] = [nameColumn, field("Holder", "spec.holderIdentity"), ageColumn];
 export const csiDriverColumns: Column[] = [
   nameColumn,

@@ -72,6 +72,7 @@ const rows: Row[] = [
     { shortNames: ["svc"], categories: all, hasStatus: true, nameRule: "label", prepareCreate: prepare.fillService },
   ],
   [kinds.endpoints, columns.endpointsColumns, { shortNames: ["ep"] }],
+  [kinds.resourceQuota, columns.quotaColumns, { shortNames: ["quota"], hasStatus: true }],
   [kinds.serviceAccount, columns.serviceAccountColumns, { shortNames: ["sa"] }],
   [kinds.storageClass, columns.storageClassColumns, { shortNames: ["sc"], prepareCreate: prepare.fillStorageClass }],
   [kinds.csiDriver, columns.csiDriverColumns],
