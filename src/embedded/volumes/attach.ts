@@ -1,7 +1,7 @@
 // A volume in use: attached for its first pod, shared by the next ones, let go after the last.
 import { stat } from "node:fs/promises";
 import type { Log } from "../../lib/log.ts";
-import { makeMountable, type VolumeMode } from "./backing.ts";
+import { growBacking, makeMountable, type VolumeMode } from "./backing.ts";
 import { attachLoop, type LoopDevice } from "./loop.ts";
 
 /** How a pod reaches the volume; one of the three. */
@@ -29,6 +29,8 @@ export interface Backing {
 
 export interface Attachments {
   attach(volume: string, backing: Backing): Promise<Attachment>;
+  /** @returns false while pods hold the file system on it: it cannot grow then */
+  grow(volume: string, backing: Backing): Promise<boolean>;
   /** Resolves when no pod has the volume. */
   idle(volume: string): Promise<void>;
 }
@@ -39,8 +41,11 @@ interface Held {
   loop?: LoopDevice;
 }
 
-/** @param mayUseDevices false where we are not root: bytes are handed out as the file itself */
-export function createAttachments(mayUseDevices: boolean, log: Log): Attachments {
+/**
+ * @param mayUseDevices false where we are not root: bytes are handed out as the file itself
+ * @param onIdle told of each volume that its last pod has let go
+ */
+export function createAttachments(mayUseDevices: boolean, log: Log, onIdle: (volume: string) => void): Attachments {
   const held = new Map<string, Held>();
   // Per volume: attach and release never overlap.
   const lines = new Map<string, Promise<unknown>>();
@@ -83,6 +88,7 @@ export function createAttachments(mayUseDevices: boolean, log: Log): Attachments
     });
     for (const wake of idlers.get(volume) ?? []) wake();
     idlers.delete(volume);
+    onIdle(volume);
   }
 
   return {
@@ -94,6 +100,15 @@ export function createAttachments(mayUseDevices: boolean, log: Log): Attachments
         let released: Promise<void> | undefined;
         const letGo = () => (released ??= inLine(volume, () => release(volume)));
         return { mode: backing.mode, sizeBytes: backing.sizeBytes, access: one.access, release: letGo };
+      }),
+    grow: (volume, { path, mode, sizeBytes }) =>
+      inLine(volume, async () => {
+        if ((await stat(path)).isDirectory()) return true; // its size is the claim's word
+        const one = held.get(volume);
+        if (one && mode === "Filesystem") return false;
+        await growBacking(path, sizeBytes, mode);
+        await one?.loop?.grow();
+        return true;
       }),
     async idle(volume) {
       await lines.get(volume);

@@ -31,6 +31,15 @@ export async function createBacking(path: string, bytes: number): Promise<void> 
   }
 }
 
+/** The file behind a volume becomes this long, and the file system in it as large. Not while it is mounted. */
+export async function growBacking(path: string, bytes: number, mode: VolumeMode): Promise<void> {
+  await createBacking(path, bytes);
+  // One that was never mounted has no file system yet: it gets one of the whole size.
+  if (mode === "Block" || !(await exists(formattedMark(path)))) return;
+  await checkFileSystem(path, "-f");
+  await runTool("resize2fs", [path], 600_000);
+}
+
 export async function removeBacking(dir: string, volume: string): Promise<void> {
   await rm(join(dir, volume), { recursive: true, force: true });
 }
@@ -48,14 +57,20 @@ const formatFeatures = ["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_i
 
 /** A fresh file gets its ext4; one that has it is checked (at once when it was cleanly unmounted). */
 export async function makeMountable(path: string): Promise<void> {
-  const formatted = join(path, "..", "formatted");
-  if (!(await exists(formatted))) {
+  if (!(await exists(formattedMark(path)))) {
     await runTool("mkfs.ext4", [...formatOptions, ...formatFeatures, path]);
-    await writeFile(formatted, "");
+    await writeFile(formattedMark(path), "");
     return;
   }
-  // Statuses 1 and 2 mean mended; what is worse stands in the message.
-  await runTool("sh", ["-c", 'e2fsck -p "$1" >/dev/null 2>&1 || [ $? -le 2 ]', "e2fsck", path], 600_000);
+  await checkFileSystem(path);
+}
+
+const formattedMark = (path: string): string => join(path, "..", "formatted");
+
+/** Statuses 1 and 2 mean mended; what is worse stands in the message. */
+async function checkFileSystem(path: string, ...how: string[]): Promise<void> {
+  const script = 'e2fsck -p "$@" >/dev/null 2>&1 || [ $? -le 2 ]';
+  await runTool("sh", ["-c", script, "e2fsck", ...how, path], 600_000);
 }
 
 export const exists = (path: string): Promise<boolean> =>

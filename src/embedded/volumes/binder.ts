@@ -1,8 +1,8 @@
 // The two reconcilers of storage: a claim finds or gets its volume; a volume whose claim is gone is released and removed.
 import { kinds } from "../../api/kinds.ts";
 import { shownKey, type KubeObject } from "../../api/meta.ts";
-import { isAlreadyExists, type Cache, type KubeClient } from "../../kube/index.ts";
-import type { Teller } from "../tell.ts";
+import { isAlreadyExists, type Cache } from "../../kube/index.ts";
+import { expandClaim, type ExpandWorld } from "./expand.ts";
 import {
   annotations,
   claimProtection,
@@ -18,8 +18,7 @@ import {
   type Volume,
 } from "./objects.ts";
 
-export interface BinderWorld {
-  client: KubeClient;
+export interface BinderWorld extends ExpandWorld {
   claims: Cache;
   volumes: Cache;
   classes: Cache;
@@ -29,7 +28,6 @@ export interface BinderWorld {
   provision(claim: Claim, storage: StorageClass): Promise<Volume>;
   /** Waits for pods to let go, then removes the bytes. */
   remove(volumeName: string): Promise<void>;
-  teller: Teller;
 }
 
 const claimKey = (claim: Claim) => ({ namespace: claim.metadata.namespace ?? "", name: claim.metadata.name ?? "" });
@@ -132,6 +130,7 @@ async function keepBound(world: BinderWorld, claim: Claim): Promise<void> {
   if (volume && refersTo(volume.spec.claimRef, claim)) {
     if (claim.status?.phase !== "Bound") await setClaimStatus(world, claim, boundStatus(volume));
     await setVolumePhase(world, volume, "Bound");
+    if (claim.status?.phase === "Bound") await expandClaim(world, claim, volume);
     return;
   }
   if (claim.status?.phase === "Lost") return;

@@ -60,7 +60,7 @@ export interface Volumes {
 export async function startVolumes({ client, clock, log, ...options }: VolumesOptions): Promise<Volumes> {
   const dir = await ownFolder(options.dir);
   const road = options.road ?? (await findRoad(dir, log));
-  const attachments = createAttachments(road === "device", log);
+  const attachments = createAttachments(road === "device", log, (volume) => addVolumesClaim(volume));
   if (road === "device") {
     const left = await detachLeftovers(dir);
     if (left.length > 0) log.info("Detached loop devices of an earlier run", { devices: left });
@@ -92,6 +92,11 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
       await createBacking(path, wholeSize(requestOf(claim) ?? 0));
       return provisionedVolume(claim, storage, path, "embedded");
     },
+    grow: (volume, sizeBytes) => {
+      const name = volume.metadata.name ?? "";
+      log.info("Growing a volume", { volume: name, sizeBytes });
+      return attachments.grow(name, { path: pathOf(volume) ?? "", mode: modeOf(volume), sizeBytes, ours: true });
+    },
     async remove(name) {
       log.info("Removing a volume", { volume: name });
       await attachments.idle(name);
@@ -119,6 +124,10 @@ export async function startVolumes({ client, clock, log, ...options }: VolumesOp
   );
   const addClaim = (namespace = "", name = "") => work.add(`claim/${namespace}/${name}`);
   const addVolume = (name = "") => work.add(`volume//${name}`);
+  function addVolumesClaim(volumeName: string): void {
+    const volume = volumes.get({ name: volumeName }) as Volume | undefined;
+    addClaim(volume?.spec.claimRef?.namespace, volume?.spec.claimRef?.name);
+  }
   claims.onChange(({ before, after }) => {
     const { namespace, name } = (after ?? before)?.metadata ?? {};
     addClaim(namespace, name);

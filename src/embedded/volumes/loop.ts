@@ -10,6 +10,8 @@ export interface LoopDevice {
   path: string;
   major: number;
   minor: number;
+  /** Takes up the size its file has come to have. */
+  grow(): Promise<void>;
   /** Lets go and waits until the kernel has detached it. @throws Error when something else still holds it */
   release(): Promise<void>;
 }
@@ -65,6 +67,9 @@ export async function attachLoop(file: string): Promise<LoopDevice> {
         path,
         major,
         minor,
+        async grow() {
+          await runTool("losetup", ["--set-capacity", path]);
+        },
         async release() {
           await held.close();
           if (!(await waitGone(file, goneLimitMs))) throw new Error(`${path} is still in use by another process`);

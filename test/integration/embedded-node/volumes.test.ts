@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kinds } from "../../../src/api/kinds.ts";
+import type { KubeObject } from "../../../src/api/meta.ts";
 import { attachLoop, loopsOf } from "../../../src/embedded/volumes/loop.ts";
 import type { PodSpec } from "../../../src/embedded/pods/pod-types.ts";
 import {
@@ -115,6 +116,59 @@ describe.each(roads)("on the %s road", (road) => {
     await node.client.delete(claimRef("block"));
     await until(node.client, kinds.volume, `pvc-${claim.metadata.uid}`, gone);
     expect(await filesUnder(join(node.dir, "volumes"))).toEqual([]);
+  });
+
+  const growTo = (name: string, storage: string) =>
+    node.client.patch(claimRef(name), { spec: { resources: { requests: { storage } } } }, { type: "merge" });
+  const hasCapacity = (storage: string) => (object: KubeObject | undefined) =>
+    (object?.["status"] as { capacity?: { storage?: string } } | undefined)?.capacity?.storage === storage;
+
+  test("a block claim grows under the pod that uses it", async () => {
+    await node.client.create(aClaim("grown", "16Mi", "Block"), kinds.claim);
+    const device = road === "device" ? "/dev/cdi-block-volume" : "$CDI_ROOT/dev/cdi-block-volume";
+    const size = road === "device" ? `blockdev --getsize64 ${device}` : `stat -c %s ${device}`;
+    const script = `until [ "$(${size})" = ${48 << 20} ]; do sleep 0.1; done; echo grown`;
+    await createPod(node, aPod("watcher", script, withDevice("grown")));
+    await untilPod(node, "watcher", running);
+    await growTo("grown", "48Mi");
+    await untilPod(node, "watcher", phase("Succeeded"));
+    await until(node.client, kinds.claim, "grown", hasCapacity("48Mi"));
+    const smaller = await growTo("grown", "16Mi").catch((cause: unknown) => (cause as Error).message);
+    expect(smaller).toContain("spec.resources.requests.storage: Forbidden: field can not be less than status.capacity");
+    await remove("watcher");
+    await node.client.delete(claimRef("grown"));
+    await until(node.client, kinds.claim, "grown", gone);
+  });
+
+  test("a file system grows once its pods have let go, and keeps what is in it", async () => {
+    const claim = await node.client.create(aClaim("roomier", "32Mi", "Filesystem"), kinds.claim);
+    const root = road === "device" ? "" : "$CDI_ROOT";
+    const keep = `echo kept > ${root}/data/file; echo ready; trap 'exit 0' TERM; while :; do sleep 0.1; done`;
+    await createPod(node, aPod("keeper", keep, withFiles("roomier")));
+    await untilPod(node, "keeper", running);
+    await expect.poll(() => logOf(node, "keeper")).toBe("ready\n");
+    await growTo("roomier", "96Mi");
+    if (road === "device") {
+      const pending = await until(node.client, kinds.claim, "roomier", (one) =>
+        JSON.stringify(one?.["status"] ?? {}).includes("FileSystemResizePending"),
+      );
+      expect(hasCapacity("32Mi")(pending)).toBe(true);
+    }
+    await remove("keeper");
+    const grown = await until(node.client, kinds.claim, "roomier", hasCapacity("96Mi"));
+    expect(grown["status"]).not.toHaveProperty("conditions");
+    const volume = await node.client.get({ kind: kinds.volume, name: `pvc-${claim.metadata.uid}` });
+    expect(volume?.["spec"]).toMatchObject({ capacity: { storage: "96Mi" } });
+    const look = road === "device" ? "stat -f -c '%b %S' /data; cat /data/file" : `cat ${root}/data/file`;
+    await createPod(node, aPod("looker", look, withFiles("roomier")));
+    await untilPod(node, "looker", phase("Succeeded"));
+    const [sizes = "", text = sizes] = (await logOf(node, "looker")).trim().split("\n");
+    expect(text).toBe("kept");
+    const [blocks = 0, blockSize = 0] = sizes.split(" ").map(Number);
+    if (road === "device") expect(blocks * blockSize).toBeGreaterThan(90 << 20);
+    await remove("looker");
+    await node.client.delete(claimRef("roomier"));
+    await until(node.client, kinds.claim, "roomier", gone);
   });
 
   test("a claim whose volume is deleted is Lost", async () => {

@@ -1,6 +1,7 @@
 // What the real server refuses in built-in kinds, as far as someone here would run into it.
 import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "../../../api/meta.ts";
+import { parseQuantity } from "../../../lib/quantity.ts";
 import type { FieldError } from "../resource.ts";
 import { compileSchema } from "../schema/compile.ts";
 import { isRecord, type StructuralSchema } from "../schema/structural.ts";
@@ -52,6 +53,12 @@ function checkClaimUpdate(claim: KubeObject, old: KubeObject): FieldError[] {
       Object.entries({ volumeMode: "Filesystem", ...rest }).filter(([name]) => !free.includes(name)),
     );
   };
+  const asked = (one: KubeObject): number => parseQuantity(text(one, "spec", "resources", "requests", "storage")) ?? 0;
+  const hasBytes = parseQuantity(text(old, "status", "capacity", "storage")) ?? 0;
+  if (asked(claim) < asked(old) && asked(claim) < hasBytes) {
+    const message = "Forbidden: field can not be less than status.capacity";
+    return [{ field: "spec.resources.requests.storage", reason: "FieldValueForbidden", message }];
+  }
   if (isDeepStrictEqual(fixed(claim), fixed(old))) return [];
   const message =
     "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
