@@ -2,6 +2,8 @@
 import { EnvError } from "../src/contract/env.ts";
 import { importerEnv, readExtraHeaders, spokenTo, type ImporterConfig } from "../src/contract/importer-env.ts";
 import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
+import { addressPolicy, type AddressPolicy } from "../src/lib/address-policy.ts";
+import { Fault } from "../src/lib/faults.ts";
 import { parseQuantity } from "../src/lib/quantity.ts";
 import type { Listener } from "./outcome.ts";
 
@@ -22,6 +24,7 @@ export interface Settings {
   /** A hosts file for our resolver. */
   readonly hostsFile?: string;
   readonly listenAddress: string;
+  readonly addresses: AddressPolicy;
 }
 
 /** @throws EnvError naming every unusable variable */
@@ -31,7 +34,8 @@ export function readSettings(env: Environment): Settings {
   const requestBytes = bytesOf(importerEnv.variables.imageSize.name, env, complaints);
   const overhead = overheadOf(env, complaints);
   const volumeBytes = bytesOf(additiveEnv.volumeBytes, env, complaints);
-  if (!config || complaints.length > 0) throw new EnvError(complaints);
+  const addresses = addressesOf(env, config?.addressRules, complaints);
+  if (!config || !addresses || complaints.length > 0) throw new EnvError(complaints);
   const root = env[additiveEnv.root] ?? "";
   const hostsFile = env[additiveEnv.hosts];
   return {
@@ -44,8 +48,22 @@ export function readSettings(env: Environment): Settings {
     ...(volumeBytes === undefined ? {} : { volumeBytes }),
     ...(hostsFile ? { hostsFile } : {}),
     listenAddress: env[additiveEnv.podIp] || "0.0.0.0",
+    addresses,
   };
 }
+
+function addressesOf(env: Environment, rules: string | undefined, complaints: string[]): AddressPolicy | undefined {
+  try {
+    return addressPolicy({ inPod: isInPod(env), rules });
+  } catch (cause) {
+    if (!(cause instanceof Fault)) throw cause;
+    complaints.push(`${importerEnv.variables.addressRules.name}: ${cause.message}`);
+    return undefined;
+  }
+}
+
+/** Every pod of a cluster is told where its API server is. */
+const isInPod = (env: Environment): boolean => Boolean(env["KUBERNETES_SERVICE_HOST"]);
 
 function readConfig(env: Environment, complaints: string[]): ImporterConfig | undefined {
   try {

@@ -47,6 +47,7 @@ export async function makeSource(settings: Settings, log: Log): Promise<Source> 
     secretHeaders,
     ca: [...trusted, ...proxyTrusted],
     insecure: config.insecureTls,
+    addresses: settings.addresses,
     proxy: { http: httpProxy, https: httpsProxy, noProxy },
     ...(hosts ? { hosts } : {}),
     log,

@@ -3,6 +3,7 @@
 import { Readable } from "node:stream";
 import { Fault } from "../../src/lib/faults.ts";
 import {
+  type AddressPolicy,
   basicAuth,
   contentRange,
   expectStatus,
@@ -32,6 +33,8 @@ export interface HttpSourceSettings {
   readonly insecure: boolean;
   readonly proxy: ProxySettings;
   readonly hosts?: Hosts | undefined;
+  /** Which addresses may be connected to. Default: as outside a pod. */
+  readonly addresses?: AddressPolicy | undefined;
   /** Time without a byte, ms. Default 10 min. */
   readonly idleMs?: number;
   /** Ask for no more than so many bytes from the beginning, for looking at the head alone. Default: all. */
@@ -76,8 +79,8 @@ class HttpSource implements Source {
     const basic: Header[] =
       username && password && !hasOwn ? [["authorization", basicAuth(username.reveal(), password.reveal())]] : [];
     this.#privateHeaders = [...basic, ...custom];
-    const { ca, insecure, proxy, hosts } = settings;
-    this.#client = httpClient({ ca, insecure, proxy, hosts, ...(idleMs === undefined ? {} : { idleMs }) });
+    const { ca, insecure, proxy, hosts, addresses } = settings;
+    this.#client = httpClient({ ca, insecure, proxy, hosts, addresses, ...(idleMs === undefined ? {} : { idleMs }) });
   }
 
   async facts(signal: AbortSignal): Promise<SourceFacts> {

@@ -9,6 +9,8 @@ export interface ControllerOptions {
   uploadServerImage?: string;
   /** Names the upload proxy is reached by, beside those of its Service. */
   uploadProxyNames?: { dnsNames?: readonly string[]; ips?: readonly string[] };
+  /** Rules of the address policy, for importer pods (src/lib/address-policy.ts). Absent: its defaults. */
+  addressRules?: string;
   /** Pull policy of worker pods. */
   pullPolicy: string;
   /** The `-v` of worker pods. */

@@ -145,7 +145,8 @@ async function controllersOver(
     client,
     clock,
     log: log.with({ room: "controllers" }),
-    options: { cdiNamespace, importerImage, pullPolicy: "IfNotPresent", verbosity: 1 },
+    // Its pods and its users' sample servers live on the loopback.
+    options: { cdiNamespace, importerImage, pullPolicy: "IfNotPresent", verbosity: 1, addressRules: "allow:loopback" },
     signal: stop.signal,
   });
   return {

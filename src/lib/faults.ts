@@ -269,6 +269,13 @@ export const FAULTS = {
     text: "A Secret, ConfigMap or StorageClass that the import names does not exist, or lacks a key.",
     remedy: "Create it, Secrets and ConfigMaps in the DataVolume's namespace: the import goes on by itself.",
   },
+  AddressDenied: {
+    exit: 108,
+    retry: "some",
+    text: "The source's name resolved to an address that imports may not connect to.",
+    remedy:
+      "Serve the image from another address; an administrator may allow one with CDI_ADDRESS_POLICY on the controller, as in allow:10.0.0.5.",
+  },
 } as const satisfies Record<string, FaultRow>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -1,9 +1,10 @@
 // How a socket to an origin comes to be: look-up, connect, CONNECT through a proxy, TLS. Every socket is kept in sight until
 // it closes, so that closing the client leaves none behind.
-import { lookup as systemLookup } from "node:dns";
+import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import { request } from "node:http";
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import * as tls from "node:tls";
+import { refuseAddress, type AddressPolicy } from "./address-policy.ts";
 import { Fault } from "./faults.ts";
 import { connectFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
@@ -18,6 +19,8 @@ export interface ConnectSettings {
   /** Limit for each of look-up with connect, CONNECT and TLS handshake together, ms. */
   readonly connectTimeoutMs: number;
   readonly hosts?: Hosts | undefined;
+  /** Asked for every address that is connected to, a proxy's too. */
+  readonly addresses: AddressPolicy;
   /** The proxy an https origin is reached through; undefined for none. */
   tunnelFor(origin: URL): URL | undefined;
 }
@@ -69,10 +72,15 @@ export class Connections {
   }
 
   async #dial(origin: URL, signal: AbortSignal): Promise<Socket> {
+    const host = bareHost(origin);
+    const port = Number(portOf(origin));
+    const refuse = (address: string): void => refuseAddress(this.#settings.addresses, address, port, origin.origin);
+    // An address is not looked up.
+    if (isIP(host) !== 0) refuse(host);
     const socket = connectTcp({
-      host: bareHost(origin),
-      port: Number(portOf(origin)),
-      lookup: lookupIn(this.#settings.hosts),
+      host,
+      port,
+      lookup: lookupIn(this.#settings.hosts, refuse),
       noDelay: true,
       keepAlive: true,
     });
@@ -176,13 +184,37 @@ function makeSecureContext(extra: readonly string[]): tls.SecureContext {
   return tls.createSecureContext({ ca: [...pool], minVersion: "TLSv1.2", allowPartialTrustChain: true });
 }
 
-function lookupIn(hosts: Hosts | undefined): LookupFunction {
+/** Only addresses that may be connected to; a name that has none is the refusal's. */
+function lookupIn(hosts: Hosts | undefined, refuse: (address: string) => void): LookupFunction {
   return (name, options, done) => {
-    const found = hosts?.(name)?.map((address) => ({ address, family: isIP(address) })) ?? [];
-    const [first] = found;
-    if (!first) return systemLookup(name, options, done);
-    return options.all ? done(null, found) : done(null, first.address, first.family);
+    const found = hosts?.(name)?.map((address) => ({ address, family: isIP(address) }));
+    const choose = (all: readonly LookupAddress[]): void => {
+      const { allowed, refusal } = sieve(all, refuse);
+      const [first] = allowed;
+      if (!first) return done(refusal ?? new Error(`no address for ${name}`), "", 0);
+      return options.all ? done(null, allowed) : done(null, first.address, first.family);
+    };
+    if (found && found.length > 0) return choose(found);
+    return systemLookup(name, { ...options, all: true }, (error, all) => (error ? done(error, "", 0) : choose(all)));
   };
+}
+
+function sieve(
+  all: readonly LookupAddress[],
+  refuse: (address: string) => void,
+): { allowed: LookupAddress[]; refusal?: Fault } {
+  const allowed: LookupAddress[] = [];
+  let refusal: Fault | undefined;
+  for (const one of all) {
+    try {
+      refuse(one.address);
+      allowed.push(one);
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      refusal = cause;
+    }
+  }
+  return { allowed, ...(refusal ? { refusal } : {}) };
 }
 
 /** Resolves on the event; on error, end or the signal the socket is destroyed and the cause thrown. Leaves no listener. */

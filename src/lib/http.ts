@@ -1,6 +1,7 @@
 // The one door to undici: GET with our own redirects, proxies, trust and limits, whose failures are Faults.
 import { STATUS_CODES } from "node:http";
 import { Agent, type Dispatcher } from "undici";
+import { addressPolicy, type AddressPolicy } from "./address-policy.ts";
 import { Fault } from "./faults.ts";
 import { HttpBody } from "./http-body.ts";
 import { basicOfUrl, Connections, proxyAuthorization, userAgent } from "./http-connect.ts";
@@ -11,6 +12,7 @@ import { firstHop, isRedirect, nextHop, type Hop } from "./http-redirect.ts";
 import { minutes, seconds } from "./duration.ts";
 import { shownUrl } from "./secret.ts";
 
+export { addressPolicy, type AddressPolicy } from "./address-policy.ts";
 export { basicAuth } from "./http-connect.ts";
 export { hostsFrom, type Hosts } from "./http-hosts.ts";
 export { proxySettingsFrom, type ProxySettings } from "./http-proxy.ts";
@@ -33,6 +35,8 @@ export interface HttpOptions {
   readonly idleMs?: number;
   /** Asked before the system's resolver. */
   readonly hosts?: Hosts | undefined;
+  /** Which addresses may be connected to. Default: as outside a pod. */
+  readonly addresses?: AddressPolicy | undefined;
 }
 
 export interface GetOptions {
@@ -81,13 +85,14 @@ export function httpClient(options: HttpOptions = {}): HttpClient {
     insecure: options.insecure ?? false,
     connectTimeoutMs: options.connectTimeoutMs ?? seconds(30),
     hosts: options.hosts,
+    addresses: options.addresses ?? addressPolicy({ inPod: false }),
     // A proxy's own origin is reached directly; plain http travels to it as an ordinary request.
     tunnelFor: (origin) =>
       origin.protocol === "https:" && !proxies.has(origin.origin) ? proxyFor(origin, proxy) : undefined,
   });
   const agent = new Agent({
     connect: ({ protocol, hostname, port }, done) =>
-      connections.connect(new URL(`${protocol}//${hostname}${port ? `:${port}` : ""}`), done as never),
+      connections.connect(originOf(protocol, hostname, port), done as never),
     headersTimeout: options.headersTimeoutMs ?? minutes(5),
     bodyTimeout: options.idleMs ?? minutes(10),
   });
@@ -122,6 +127,12 @@ export function httpClient(options: HttpOptions = {}): HttpClient {
       await ended;
     },
   };
+}
+
+/** undici hands an IPv6 address over without its brackets. */
+function originOf(protocol: string, hostname: string, port: string): URL {
+  const host = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+  return new URL(`${protocol}//${host}${port ? `:${port}` : ""}`);
 }
 
 /** Throws the fault of a status that is not wanted, after letting go of its body. */

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { installerLabelsOf, startControllers, type ControllerOptions } from "../controllers/index.ts";
 import { clientNodeClient, leadWithLease, type ClusterAccess } from "../kube/index.ts";
+import { addressPolicy } from "../lib/address-policy.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { runProgram } from "../lib/run-program.ts";
@@ -29,6 +30,8 @@ function readSettings(env: NodeJS.ProcessEnv, cdiNamespace: string, flag: string
   const verbosity = Number(flag ?? (env.VERBOSITY || "1"));
   if (!Number.isInteger(verbosity) || verbosity < 0)
     throw new Error("the verbosity (-v or VERBOSITY) must be a whole number");
+  // A rule that cannot be read would fail every import: say so here instead.
+  addressPolicy({ inPod: true, rules: env.CDI_ADDRESS_POLICY });
   const installerLabels = installerLabelsOf({
     partOf: env.INSTALLER_PART_OF_LABEL,
     version: env.INSTALLER_VERSION_LABEL,
@@ -36,7 +39,14 @@ function readSettings(env: NodeJS.ProcessEnv, cdiNamespace: string, flag: string
   return {
     access: env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : { inCluster: true },
     verbosity,
-    options: { cdiNamespace, importerImage, pullPolicy: env.PULL_POLICY || "IfNotPresent", verbosity, installerLabels },
+    options: {
+      cdiNamespace,
+      importerImage,
+      pullPolicy: env.PULL_POLICY || "IfNotPresent",
+      verbosity,
+      installerLabels,
+      ...(env.CDI_ADDRESS_POLICY ? { addressRules: env.CDI_ADDRESS_POLICY } : {}),
+    },
   };
 }
 

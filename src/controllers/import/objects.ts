@@ -162,7 +162,7 @@ function volumesOf({ claim, config, withScratch }: PodInputs): { volume: PodVolu
 
 export const scratchVolume = "cdi-scratch-vol";
 
-function envOf({ claim, config, overhead }: PodInputs): EnvVar[] {
+function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
   const get = (key: string): string => annotationOf(claim, key) ?? "";
   const proxy = config?.status?.importProxy;
   const secret = annotationOf(claim, annotations.importSecretName);
@@ -197,6 +197,7 @@ function envOf({ claim, config, overhead }: PodInputs): EnvVar[] {
     certDir: certs ? podPaths.certs : undefined,
     proxyCertDir: proxy?.trustedCAProxy ? `${podPaths.proxyCerts}/` : undefined,
     format: annotationOf(claim, annotations.importFormat),
+    addressRules: options.addressRules,
   });
   const names = importerEnv.variables;
   const fromSecret = (name: string, key: string): EnvVar[] =>

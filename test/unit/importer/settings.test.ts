@@ -35,6 +35,7 @@ const full: ImporterConfig = {
   certDir: "/certs",
   proxyCertDir: "/proxycerts/",
   format: "raw",
+  addressRules: undefined,
 };
 const asEnv = (config: ImporterConfig): Record<string, string> =>
   Object.fromEntries(importerEnv.write(config).map(({ name, value }) => [name, value]));
