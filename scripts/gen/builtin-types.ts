@@ -17,7 +17,9 @@ const roots = [
   ..."V1Service V1Endpoints V1ServiceAccount V1StorageClass V1CSIDriver V1Lease V1CustomResourceDefinition".split(" "),
   ..."V1Role V1RoleBinding V1ClusterRole V1ClusterRoleBinding V1TokenReview V1SelfSubjectReview".split(" "),
   ..."AuthenticationV1TokenRequest V1SubjectAccessReview V1SelfSubjectAccessReview".split(" "),
-  ..."V1LocalSubjectAccessReview V1SelfSubjectRulesReview V1Status V1DeleteOptions V1ResourceQuota".split(" "),
+  ..."V1LocalSubjectAccessReview V1SelfSubjectRulesReview V1Status V1DeleteOptions V1ResourceQuota V1Ingress V1APIService".split(
+    " ",
+  ),
 ];
 /** Quantities are texts in the models; the API takes numbers too. */
 const quantities = new Set(

@@ -105,6 +105,10 @@ export const annotations = {
   // Pods and scratch claims we make.
   /** "yes" on importer pods and their secrets. */
   createdByController: cdi("storage.createdByController"),
+  /** "yes" on upload pods, their services and secrets. */
+  createdByUploadController: cdi("storage.createdByUploadController"),
+  /** Opens the upload server's port where OVN keeps all others closed. */
+  ovnOpenPorts: "k8s.ovn.org/open-default-ports",
 
   // Storage classes and profiles.
   /** "true": Kubernetes' default class. */

@@ -19,6 +19,10 @@ export const labels = {
   allowClusterServices: "np.kubevirt.io/allow-access-cluster-services",
   /** "true" on a claim: the webhook renders it from its profile. */
   applyStorageProfile: "cdi.kubevirt.io/applyStorageProfile",
+  /** On an upload pod: UID of the claim. */
+  uploadTarget: "cdi.kubevirt.io/uploadTarget",
+  /** On an upload pod: name of its Service, which selects it by this. */
+  service: "service",
   /** Marks objects of the operator's making. */
   operator: "operator.cdi.kubevirt.io",
 } as const;
@@ -26,6 +30,7 @@ export const labels = {
 /** Values of `labels.component`. */
 export const components = {
   importer: "importer",
+  uploadServer: "cdi-upload-server",
   config: "",
 } as const;
 

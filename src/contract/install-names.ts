@@ -3,6 +3,9 @@
 
 export const services = { api: "cdi-api", uploadProxy: "cdi-uploadproxy" } as const;
 
+/** Registers the upload token API. */
+export const apiServiceName = "v1beta1.upload.cdi.kubevirt.io";
+
 /** Key of every config map that holds authorities. */
 export const bundleKey = "ca-bundle.crt";
 

@@ -4,10 +4,13 @@ import type { Claim, Pod } from "../api/core.ts";
 import { createApply, runController, type KubeClient, type Running } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { certificatesController, certificatesKey } from "./certificates/index.ts";
+import { configController } from "./config/index.ts";
 import { dataVolumeController } from "./datavolume/index.ts";
 import { claimImportController } from "./import/index.ts";
 import { watchProgress } from "./import/progress.ts";
 import type { ControllerOptions } from "./options.ts";
+import { uploadController } from "./upload/index.ts";
 import { controllerOf, startWorld } from "./world.ts";
 
 export { installerLabelsOf, type ControllerOptions } from "./options.ts";
@@ -67,11 +70,20 @@ export async function startControllers({
   const shared = { apply, clock, log, workers };
   running.claims = runController(claimImportController(world, progress, options), shared);
   running.dataVolumes = runController(dataVolumeController(world, progress, options), shared);
+  const config = await configController(world, options, { clock, log, signal: ending });
+  const certificates = runController(certificatesController(client, clock, options), shared);
+  certificates.enqueue(certificatesKey);
+  const others = [
+    runController(uploadController(world, options), shared),
+    runController(config.controller, shared),
+    certificates,
+  ];
   return {
     counts: apply.counts,
     async close() {
       stop.abort();
-      await Promise.all([running.claims?.close(), running.dataVolumes?.close(), progress.close(), world.stopped]);
+      const runs = [running.claims, running.dataVolumes, ...others];
+      await Promise.all([...runs.map((one) => one?.close()), progress.close(), world.stopped, config.stopped]);
       await apply.settled();
     },
   };

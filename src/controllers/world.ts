@@ -18,6 +18,8 @@ export interface World {
   readonly storageClasses: Cache;
   readonly storageProfiles: Cache;
   readonly cdiConfigs: Cache;
+  /** In front of upload servers only. */
+  readonly uploadServices: Cache;
   /** Events about claims only. */
   readonly claimEvents: Cache;
   /** What the kubelet says of volumes it cannot mount into pods. */
@@ -52,12 +54,16 @@ export const claimsOf: IndexOf = (object) =>
     one ? [`${object.metadata.namespace ?? ""}/${one.claimName}`] : [],
   );
 
-export const isImporterPod = (object: KubeObject): boolean =>
-  object.metadata.labels?.[labels.component] === components.importer;
+const componentOf = (object: KubeObject): string | undefined => object.metadata.labels?.[labels.component];
+
+export const isImporterPod = (object: KubeObject): boolean => componentOf(object) === components.importer;
+export const isUploadPod = (object: KubeObject): boolean => componentOf(object) === components.uploadServer;
+/** One that fills a claim. */
+export const isWorkerPod = (object: KubeObject): boolean => isImporterPod(object) || isUploadPod(object);
 
 /** Of pods that are not ours only this is read: who they are, which claims they mount, whether they have ended. */
 function trimPod(object: KubeObject): KubeObject {
-  if (isImporterPod(object)) return object;
+  if (isWorkerPod(object)) return object;
   const pod = object as Pod;
   const { name, namespace, uid, resourceVersion } = pod.metadata;
   return {
@@ -95,7 +101,7 @@ export async function startWorld(options: {
   const { client, clock, log, signal } = options;
   const start = (
     kind: (typeof kinds)[keyof typeof kinds],
-    more: Pick<CacheOptions, "indexes" | "trim" | "fieldSelector"> = {},
+    more: Pick<CacheOptions, "indexes" | "trim" | "fieldSelector" | "labelSelector"> = {},
   ) => startCache({ client, kind, clock, log, ...more }, signal);
   const caches = {
     dataVolumes: start(kinds.dataVolume, { indexes: { [indexNames.phase]: byPhase } }),
@@ -105,6 +111,10 @@ export async function startWorld(options: {
     storageClasses: start(kinds.storageClass),
     storageProfiles: start(kinds.storageProfile),
     cdiConfigs: start(kinds.cdiConfig),
+    uploadServices: start(kinds.service, {
+      labelSelector: `${labels.component}=${components.uploadServer}`,
+      indexes: { [indexNames.owner]: byOwner },
+    }),
     claimEvents: start(kinds.event, {
       fieldSelector: "involvedObject.kind=PersistentVolumeClaim",
       indexes: { [indexNames.about]: byAbout },

@@ -21,6 +21,7 @@ export { defaultClass } from "./seed.ts";
 
 export const nodeName = "embedded";
 export const importerImage = "cdi-importer:embedded";
+export const uploadServerImage = "cdi-uploadserver:embedded";
 export const cdiNamespace = "cdi";
 
 export interface EmbeddedOptions {
@@ -116,14 +117,14 @@ async function startNode(
   const log = options.log.with({ room: "node" });
   const volumes = await startVolumes({ client, dir: join(dir, "volumes"), clock, log });
   running.push(volumes);
-  const importer = [process.execPath, "--enable-source-maps", join(appDir, "dist", "importer.js")];
+  const program = (name: string): string[] => [process.execPath, "--enable-source-maps", join(appDir, "dist", name)];
   const pods = await startPods({
     client,
     volumes,
     dir: join(dir, "pods"),
     nodeName,
     appDirs: [appDir],
-    images: { [importerImage]: importer },
+    images: { [importerImage]: program("importer.js"), [uploadServerImage]: program("uploadserver.js") },
     maxRunning,
     memoryLimits: options.memoryLimits ?? true,
     backoff: options.backoff ?? kubeletBackoff,
@@ -146,7 +147,14 @@ async function controllersOver(
     clock,
     log: log.with({ room: "controllers" }),
     // Its pods and its users' sample servers live on the loopback.
-    options: { cdiNamespace, importerImage, pullPolicy: "IfNotPresent", verbosity: 1, addressRules: "allow:loopback" },
+    options: {
+      cdiNamespace,
+      importerImage,
+      uploadServerImage,
+      pullPolicy: "IfNotPresent",
+      verbosity: 1,
+      addressRules: "allow:loopback",
+    },
     signal: stop.signal,
   });
   return {

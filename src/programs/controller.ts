@@ -42,6 +42,7 @@ function readSettings(env: NodeJS.ProcessEnv, cdiNamespace: string, flag: string
     options: {
       cdiNamespace,
       importerImage,
+      ...(env.UPLOADSERVER_IMAGE ? { uploadServerImage: env.UPLOADSERVER_IMAGE } : {}),
       pullPolicy: env.PULL_POLICY || "IfNotPresent",
       verbosity,
       installerLabels,

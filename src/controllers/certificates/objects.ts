@@ -3,12 +3,9 @@ import type { ConfigMap, KubeSecret } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import { commonLabels } from "../../api/labels.ts";
 import type { KubeObject } from "../../api/meta.ts";
-import { bundleKey } from "../../contract/install-names.ts";
+import { apiServiceName, bundleKey } from "../../contract/install-names.ts";
 import type { Step } from "../../kube/index.ts";
 import type { KeyedCertificate } from "../../pki/index.ts";
-
-/** Registers the upload token API. */
-export const apiServiceName = "v1beta1.upload.cdi.kubevirt.io";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 

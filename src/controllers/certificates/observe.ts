@@ -2,10 +2,9 @@
 import type { ConfigMap, KubeSecret } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { KindRef, KubeObject } from "../../api/meta.ts";
-import { bundleKey, signers, type Signer } from "../../contract/install-names.ts";
+import { apiServiceName, bundleKey, signers, type Signer } from "../../contract/install-names.ts";
 import type { KubeClient } from "../../kube/index.ts";
 import type { KeyedCertificate } from "../../pki/index.ts";
-import { apiServiceName } from "./objects.ts";
 
 export type SignerName = keyof typeof signers;
 

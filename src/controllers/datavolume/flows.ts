@@ -2,8 +2,9 @@
 import type { DataVolume } from "../../api/data-volume.ts";
 import type { Flow } from "./flow.ts";
 import { importFlow } from "./import/flow.ts";
+import { uploadFlow } from "./upload/flow.ts";
 
-const flows: readonly Flow[] = [importFlow];
+const flows: readonly Flow[] = [importFlow, uploadFlow];
 
 /** @returns undefined for a source that is not handled yet */
 export const flowOf = (dataVolume: DataVolume): Flow | undefined => flows.find((flow) => flow.isHandled(dataVolume));

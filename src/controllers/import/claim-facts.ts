@@ -1,10 +1,8 @@
 // Questions about a claim that is the target of an import: pure, over its annotations.
 import { annotations } from "../../api/annotations.ts";
-import type { CdiConfig } from "../../api/cdi-config.ts";
 import type { Claim } from "../../api/core.ts";
+import { annotationOf } from "../parts/claim-facts.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
-
-export const annotationOf = (claim: Claim, key: string): string | undefined => claim.metadata.annotations?.[key];
 
 /** Sources this release's controller makes pods for. */
 const handled = ["http", "none"];
@@ -27,7 +25,6 @@ export function isOurs(claim: Claim): boolean {
   return handled.includes(importSourceOf(claim)) && taken.every((key) => annotationOf(claim, key) === undefined);
 }
 
-export const isComplete = (claim: Claim): boolean => annotationOf(claim, annotations.podPhase) === "Succeeded";
 export const isFatal = (claim: Claim): boolean => annotationOf(claim, annotations.importFatalError) === "true";
 export const wantsForever = (claim: Claim): boolean => annotationOf(claim, annotations.importRetryForever) === "true";
 
@@ -35,15 +32,4 @@ export const wantsForever = (claim: Claim): boolean => annotationOf(claim, annot
 export function retryAsked(claim: Claim): boolean {
   const wanted = annotationOf(claim, annotations.importRetry);
   return wanted !== undefined && wanted !== annotationOf(claim, ourAnnotations.importRetried);
-}
-
-const honorsFirstConsumer = (config: CdiConfig | undefined): boolean =>
-  config?.spec.featureGates?.includes("HonorWaitForFirstConsumer") ?? false;
-
-/** With the gate on a claim is left alone until bound; with it off our pod is the first consumer. */
-export function mayStart(claim: Claim, config: CdiConfig | undefined): boolean {
-  const phase = claim.status?.phase ?? "Pending";
-  if (phase === "Lost") return false;
-  if (phase === "Bound" || !honorsFirstConsumer(config)) return true;
-  return annotationOf(claim, annotations.bindImmediate) !== undefined;
 }

@@ -5,14 +5,16 @@ import type { Pod } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import { appName, labels } from "../../api/labels.ts";
 import type { Plan, Step } from "../../kube/index.ts";
-import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
 import { mirrorEvents } from "../parts/claim-events.ts";
 import { importerPodName } from "../parts/names.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
-import { deletionOf, regardless, stillAsSeen, tellOf } from "../parts/steps.ts";
-import { annotationOf, isComplete, isFatal, isOurs, mayStart, retryAsked, wantsForever } from "./claim-facts.ts";
+import { deletionOf, stillAsSeen, tellOf } from "../parts/steps.ts";
+import { annotationOf, isComplete, mayStart } from "../parts/claim-facts.ts";
+import { inUseText } from "../parts/claim-users.ts";
+import { creatingScratch, needsScratch } from "../parts/scratch.ts";
+import { isFatal, isOurs, retryAsked, wantsForever } from "./claim-facts.ts";
 import { followPod } from "./follow-pod.ts";
 import { importerPodFor } from "./objects.ts";
 import type { ImportFacts } from "./observe.ts";
@@ -65,12 +67,9 @@ function startOver({ claim, pod }: ImportFacts): Plan {
 function start(seen: ImportFacts, options: ControllerOptions): Plan {
   const { claim, users, config, overhead } = seen;
   if (users.length > 0) {
-    const message = users
-      .map((user) => `pod ${user} using PersistentVolumeClaim ${claim.metadata.name ?? ""}`)
-      .join(", ");
-    return { steps: [tellOf(claim, "Warning", "ImportTargetInUse", message)] };
+    return { steps: [tellOf(claim, "Warning", "ImportTargetInUse", inUseText(claim, users))] };
   }
-  const withScratch = needsScratch(seen);
+  const withScratch = needsScratch(claim);
   const name = importerPodName(claim.metadata.name ?? "");
   const wanted: Wanted = {
     [annotations.importPodName]: name,
@@ -85,32 +84,4 @@ function start(seen: ImportFacts, options: ControllerOptions): Plan {
       { do: "create", kind: kinds.pod, object: importerPodFor({ claim, config, overhead, withScratch, options }) },
     ],
   };
-}
-
-/** Only when the importer or the user asked. */
-const needsScratch = ({ claim }: ImportFacts): boolean =>
-  annotationOf(claim, annotations.importRequiresScratch) === "true";
-
-const creatingScratch: Wanted = {
-  [annotations.boundCondition]: "false",
-  [annotations.boundConditionMessage]: "Creating scratch space",
-  [annotations.boundConditionReason]: "CreatingScratchSpace",
-};
-
-/** The API server would not have the pod: said on the claim, tried again. */
-export function decidePodRefused(seen: ImportFacts, message: string): Plan {
-  const { claim } = seen;
-  const reason = message.includes("exceeded quota") ? "ErrExceededQuota" : "ErrStartingPod";
-  const name = importerPodName(claim.metadata.name ?? "");
-  const text = `Error starting pod '${name}': For more information, request access to cdi-deploy logs from your sysadmin`;
-  const wanted: Wanted = {
-    [annotations.podPhase]: "Failed",
-    [annotations.runningCondition]: "false",
-    [annotations.runningConditionMessage]: text,
-    [annotations.runningConditionReason]: reason,
-    ...(reason === "ErrExceededQuota" ? { [ourAnnotations.importCode]: "QuotaExceeded" } : {}),
-  };
-  // The step before the refused one may have moved the version.
-  const patches = regardless(patchMetadata(kinds.claim, claim, { annotations: wanted }));
-  return { steps: [...patches, tellOf(claim, "Warning", reason, text)], lookAgainInMs: seconds(10) };
 }

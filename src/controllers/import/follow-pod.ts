@@ -21,9 +21,12 @@ import {
 } from "../parts/fault-of-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
 import { deletionOf, tellOf } from "../parts/steps.ts";
-import { isUnschedulable, runningOf, scratchReason, scratchText, waitsForObject } from "../parts/running-condition.ts";
-import { annotationOf, wantsForever } from "./claim-facts.ts";
-import { proxyConfigMapFor, scratchClaimFor, scratchVolume } from "./objects.ts";
+import { annotationOf } from "../parts/claim-facts.ts";
+import { mirrored } from "../parts/mirror-pod.ts";
+import { askForScratch, scratchSteps } from "../parts/scratch.ts";
+import { waitsForObject } from "../parts/running-condition.ts";
+import { wantsForever } from "./claim-facts.ts";
+import { proxyConfigMapFor } from "./objects.ts";
 import type { ImportFacts } from "./observe.ts";
 
 type WithPod = ImportFacts & { pod: Pod };
@@ -46,31 +49,9 @@ export function followPod(seen: ImportFacts, options: ControllerOptions, nowMs: 
   return goingOn(all, options);
 }
 
-/** What is written whatever the pod is doing. */
-function mirrored(claim: Claim, pod: Pod, mountFailure?: string): Wanted {
-  const running = runningOf(pod, mountFailure);
-  const restarts = Math.max(
-    statusOf(pod)?.restartCount ?? 0,
-    Number(annotationOf(claim, annotations.podRestarts) ?? 0) || 0,
-  );
-  const wasUnschedulable = annotationOf(claim, annotations.podSchedulable) === "false";
-  return {
-    [annotations.podPhase]: pod.status?.phase ?? "Pending",
-    [annotations.podRestarts]: String(restarts),
-    [annotations.podSchedulable]: isUnschedulable(pod) ? "false" : wasUnschedulable ? "true" : undefined,
-    ...(running
-      ? {
-          [annotations.runningCondition]: String(running.running),
-          [annotations.runningConditionMessage]: running.message,
-          [annotations.runningConditionReason]: running.reason,
-        }
-      : {}),
-  };
-}
-
 function goingOn(seen: WithPod, options: ControllerOptions): Plan {
   const { claim, pod, delivering } = seen;
-  const scratch = scratchSteps(seen, options);
+  const scratch = scratchSteps({ ...seen, options });
   const isRunning = statusOf(pod)?.state?.running !== undefined;
   const withDirectIo = pod.spec.containers.some((one) =>
     one.env?.some(({ name, value }) => name === "CACHE_MODE" && value === "TRYNONE"),
@@ -83,7 +64,9 @@ function goingOn(seen: WithPod, options: ControllerOptions): Plan {
     ...(delivering ? { [ourAnnotations.importDelivered]: "true" } : {}),
     [ourAnnotations.importCode]: codeWhileGoing(seen),
   };
-  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };
+  return {
+    steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...proxyCaSteps(seen), ...scratch.steps],
+  };
 }
 
 /** A fault of before is over when bytes come, or when what was missing is there. @returns undefined to leave it */
@@ -95,41 +78,9 @@ function codeWhileGoing({ claim, pod, delivering, mountFailure }: WithPod): Faul
   return hadNoPod || lackedObject ? null : undefined;
 }
 
-/** The pod waits for what it mounts: its scratch claim and its copy of the proxy's CA. */
-function scratchSteps(seen: WithPod, options: ControllerOptions): { wanted: Wanted; steps: Step[] } {
-  const { claim, pod, scratch, config, overhead, scratchOverhead, proxyCa } = seen;
-  const steps: Step[] = proxyCa
-    ? [{ do: "create", kind: kinds.configMap, object: proxyConfigMapFor(claim, pod, proxyCa) }]
-    : [];
-  if (!pod.spec.volumes?.some((one) => one.name === scratchVolume)) return { wanted: {}, steps };
-  if (!scratch) {
-    const object = scratchClaimFor({ claim, pod, config, overhead, scratchOverhead, options });
-    return { wanted: {}, steps: [...steps, { do: "create", kind: kinds.claim, object }] };
-  }
-  const isThisPods = scratch.metadata.ownerReferences?.some((one) => one.uid === pod.metadata.uid) ?? false;
-  const isGoing = scratch.metadata.deletionTimestamp !== undefined;
-  // An earlier pod's: it must go before this pod's can be made.
-  if (!isThisPods) return { wanted: {}, steps: isGoing ? steps : [...steps, deletionOf(kinds.claim, scratch)] };
-  if (isGoing) return { wanted: {}, steps: [...steps, deletionOf(kinds.pod, pod)] };
-  const wanted = {
-    [annotations.importRequiresScratch]: "false",
-    [annotations.boundCondition]: null,
-    [annotations.boundConditionMessage]: null,
-    [annotations.boundConditionReason]: null,
-  };
-  return { wanted, steps };
-}
-
-/** A normal answer: the phase stays, the pod is made again with scratch space. */
-function askForScratch(claim: Claim, pod: Pod): Plan {
-  const wanted: Wanted = {
-    [annotations.importRequiresScratch]: "true",
-    [annotations.runningCondition]: "false",
-    [annotations.runningConditionMessage]: scratchText,
-    [annotations.runningConditionReason]: scratchReason,
-  };
-  return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), deletionOf(kinds.pod, pod)] };
-}
+/** The pod waits for its copy of the proxy's CA. */
+const proxyCaSteps = ({ claim, pod, proxyCa }: WithPod): Step[] =>
+  proxyCa ? [{ do: "create", kind: kinds.configMap, object: proxyConfigMapFor(claim, pod, proxyCa) }] : [];
 
 function switchCacheMode({ claim, pod }: WithPod): Plan {
   const wanted: Wanted = {
@@ -180,7 +131,7 @@ function stumbled(seen: WithPod, exit: TerminatedState, options: ControllerOptio
   const isNews = annotationOf(claim, ourAnnotations.importAttempt) !== String(exits);
   const wanted: Wanted = {
     ...mirrored(claim, pod),
-    ...scratchSteps(seen, options).wanted,
+    ...scratchSteps({ ...seen, options }).wanted,
     [ourAnnotations.importCode]: code,
     [ourAnnotations.importAttempt]: String(exits),
     [ourAnnotations.importDelivered]: delivered ? "true" : undefined,

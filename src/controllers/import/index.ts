@@ -1,12 +1,14 @@
 // The pod side of an import, keyed by claim: makes the importer pod and its scratch space, mirrors the pod on the claim.
 // Works for a claim of a DataVolume and for a bare claim that bears import annotations alike.
-import type { KubeEvent } from "../../api/core.ts";
 import type { DataVolume } from "../../api/data-volume.ts";
-import { keyOf, type Key, type KubeObject } from "../../api/meta.ts";
+import { keyOf } from "../../api/meta.ts";
 import type { Controller } from "../../kube/index.ts";
 import type { ControllerOptions } from "../options.ts";
-import { claimsOf, controllerOf, isImporterPod, unboundClaims, type World } from "../world.ts";
-import { decideImport, decidePodRefused } from "./decide.ts";
+import { claimOfEvent, claimsOfPod, claimsOfPodEvent, scratchTargetOf } from "../parts/claim-keys.ts";
+import { unboundClaims, type World } from "../world.ts";
+import { importerPodName } from "../parts/names.ts";
+import { decidePodRefused } from "../parts/pod-refused.ts";
+import { decideImport } from "./decide.ts";
 import { observeImport } from "./observe.ts";
 import type { ProgressWatch } from "./progress.ts";
 
@@ -14,13 +16,10 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
   return {
     name: "import",
     watches: [
-      { cache: world.claims, toKeys: (claim) => [keyIn(claim, claim.metadata.name), ...scratchTargetOf(world, claim)] },
+      { cache: world.claims, toKeys: (claim) => [keyOf(claim), ...scratchTargetOf(world, claim)] },
       { cache: world.pods, toKeys: claimsOfPod },
-      {
-        cache: world.claimEvents,
-        toKeys: ({ involvedObject }) => [about(involvedObject as KubeEvent["involvedObject"])],
-      },
-      { cache: world.mountEvents, toKeys: ({ involvedObject }) => claimsOfNamedPod(world, involvedObject) },
+      { cache: world.claimEvents, toKeys: claimOfEvent },
+      { cache: world.mountEvents, toKeys: (event) => claimsOfPodEvent(world, event) },
       // A claim made anew may be seen before its DataVolume, which was Succeeded, takes that back.
       {
         cache: world.dataVolumes,
@@ -35,34 +34,7 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
     async refused(key, { step, refusal }) {
       if (step.do !== "create" || step.kind.kind !== "Pod") return undefined;
       const seen = await observeImport(world, progress, key, options);
-      return seen ? decidePodRefused(seen, refusal.message) : undefined;
+      return seen && decidePodRefused(seen.claim, importerPodName(key.name), refusal.message);
     },
   };
-}
-
-function keyIn(object: KubeObject, name: string | undefined): Key {
-  const { namespace } = object.metadata;
-  return { name: name ?? "", ...(namespace === undefined ? {} : { namespace }) };
-}
-
-const about = ({ name = "", namespace = "" }: KubeEvent["involvedObject"]): Key => ({ name, namespace });
-
-/** A pod matters to the claim that controls it and to those it mounts. */
-function claimsOfPod(pod: KubeObject): Key[] {
-  const owner = isImporterPod(pod) ? controllerOf(pod) : undefined;
-  const mounted = claimsOf(pod).map((id) => keyIn(pod, id.slice(id.indexOf("/") + 1)));
-  return owner?.kind === "PersistentVolumeClaim" ? [keyIn(pod, owner.name), ...mounted] : mounted;
-}
-
-function claimsOfNamedPod(world: World, involvedObject: unknown): Key[] {
-  const pod = world.pods.get(about(involvedObject as KubeEvent["involvedObject"]));
-  return pod ? claimsOfPod(pod) : [];
-}
-
-/** A scratch claim belongs to a pod, and the pod to the claim that is imported into. */
-function scratchTargetOf(world: World, claim: KubeObject): Key[] {
-  const owner = controllerOf(claim);
-  if (owner?.kind !== "Pod") return [];
-  const pod = world.pods.get(keyIn(claim, owner.name));
-  return pod ? claimsOfPod(pod) : [];
 }

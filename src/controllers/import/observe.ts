@@ -10,7 +10,8 @@ import { overheadOf } from "../parts/overhead.ts";
 import { scratchClaimName } from "../parts/names.ts";
 import { hasDelivered } from "../parts/scrape.ts";
 import { controllerOf, indexNames, isImporterPod, type World } from "../world.ts";
-import { scratchClassOf } from "./objects.ts";
+import { usersOf } from "../parts/claim-users.ts";
+import { scratchClassOf } from "../parts/scratch.ts";
 import type { ProgressWatch } from "./progress.ts";
 
 export interface ImportFacts {
@@ -91,19 +92,6 @@ function ownerOf(world: World, claim: Claim): DataVolume | undefined {
   const { namespace } = claim.metadata;
   return world.dataVolumes.get({ name: owner.name, ...(namespace === undefined ? {} : { namespace }) }) as
     DataVolume | undefined;
-}
-
-function usersOf(world: World, claim: Claim, own: Pod | undefined): string[] {
-  const mounting = world.pods.byIndex(
-    indexNames.claim,
-    `${claim.metadata.namespace ?? ""}/${claim.metadata.name ?? ""}`,
-  ) as Pod[];
-  return mounting
-    .filter(
-      (pod) => pod.metadata.uid !== own?.metadata.uid && !["Succeeded", "Failed"].includes(pod.status?.phase ?? ""),
-    )
-    .map((pod) => `${pod.metadata.namespace ?? ""}/${pod.metadata.name ?? ""}`)
-    .toSorted();
 }
 
 async function proxyCaFor(

@@ -55,6 +55,7 @@ function container(install: Install): ProbedContainer {
     args: [`-v=${install.verbosity}`],
     env: [
       { name: "IMPORTER_IMAGE", value: install.images.importer },
+      { name: "UPLOADSERVER_IMAGE", value: install.images.uploadServer },
       { name: "UPLOADPROXY_SERVICE", value: "cdi-uploadproxy" },
       { name: "PULL_POLICY", value: install.pullPolicy },
       { name: "INSTALLER_PART_OF_LABEL", value: installLabels(install)[labels.partOf] ?? "" },

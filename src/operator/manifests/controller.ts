@@ -2,7 +2,9 @@
 import { controllerDeploymentFor } from "./controller-deployment.ts";
 import { customResourcesFor } from "./custom-resources.ts";
 import { namespaceFor } from "./namespace.ts";
+import { apiServerFor } from "./apiserver.ts";
 import { rbacFor } from "./rbac.ts";
+import { uploadProxyFor } from "./upload-proxy.ts";
 import type { Install } from "./install.ts";
 import type { KubeObject } from "../../api/meta.ts";
 
@@ -10,5 +12,7 @@ export const controllerManifest = (install: Install): KubeObject[] => [
   namespaceFor(install),
   ...customResourcesFor(install),
   ...rbacFor(install),
+  ...apiServerFor(install),
+  ...uploadProxyFor(install),
   controllerDeploymentFor(install),
 ];

@@ -6,7 +6,7 @@ export interface Install {
   namespace: string;
   /** Shown in labels, such as "v1.66.0-cdi.1". */
   version: string;
-  images: { controller: string; importer: string };
+  images: Record<"controller" | "importer" | "apiserver" | "uploadProxy" | "uploadServer", string>;
   pullPolicy: "Always" | "IfNotPresent" | "Never";
   /** 1 is quiet, 3 tells every write. */
   verbosity: number;
@@ -14,6 +14,8 @@ export interface Install {
 
 export const controllerAccount = "cdi-sa";
 export const controllerDeployment = "cdi-deployment";
+export const apiServerName = "cdi-apiserver";
+export const uploadProxyName = "cdi-uploadproxy";
 export const leaderLease = "cdi-controller-leader-election-helper";
 
 /** Labels of an object the installation makes. `component` is the value of the bare cdi.kubevirt.io label. */

@@ -1,22 +1,24 @@
 // Who the controllers are and what they may do: the least that this release's controllers call, rule by rule.
 import { cdiGroup, kinds } from "../../api/kinds.ts";
+import { apiServiceName } from "../../contract/install-names.ts";
 import { clusterObject, controllerAccount, controllerDeployment, installedObject, type Install } from "./install.ts";
 import type { KindRef, KubeObject } from "../../api/meta.ts";
 
 export interface PolicyRule {
   apiGroups: string[];
   resources: string[];
+  resourceNames?: string[];
   verbs: string[];
 }
 
-const rbacVersion = "rbac.authorization.k8s.io/v1";
-const rbacGroup = "rbac.authorization.k8s.io";
+export const rbacVersion = "rbac.authorization.k8s.io/v1";
+export const rbacGroup = "rbac.authorization.k8s.io";
 const read = ["get", "list", "watch"];
 
 const groupOf = ({ apiVersion }: KindRef): string => (apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : "");
 
 /** Kinds of one group, and what may be done with them. `part` is a subresource. */
-function rule(kindList: readonly KindRef[], verbs: readonly string[], part?: string): PolicyRule {
+export function rule(kindList: readonly KindRef[], verbs: readonly string[], part?: string): PolicyRule {
   const resources = kindList.map(({ plural }) => (part ? `${plural}/${part}` : plural));
   return { apiGroups: [...new Set(kindList.map(groupOf))], resources, verbs: [...verbs] };
 }
@@ -27,20 +29,29 @@ export const controllerRules: readonly PolicyRule[] = [
   rule([kinds.dataVolume], ["update", "patch"], "status"),
   // Owner references with blockOwnerDeletion need the owner's finalizers subresource where that admission plugin runs.
   rule([kinds.dataVolume], ["update"], "finalizers"),
-  rule([kinds.cdiConfig, kinds.storageProfile], read),
+  rule([kinds.cdiConfig], [...read, "patch"]),
+  rule([kinds.storageProfile], read),
   rule([kinds.claim], [...read, "create", "update", "patch", "delete"]),
   rule([kinds.pod], [...read, "create", "delete"]),
+  rule([kinds.service], [...read, "create", "delete"]),
   rule([kinds.claim, kinds.pod], ["update"], "finalizers"),
   rule([kinds.volume], read),
   rule([kinds.storageClass, kinds.csiDriver], read),
   rule([kinds.event], [...read, "create", "patch"]),
   // An importer's trusted proxy CA is a copy of a ConfigMap, owned by its pod.
   rule([kinds.configMap], ["get", "create"]),
-  rule([kinds.secret], ["get"]),
+  // An upload pod's certificate.
+  rule([kinds.secret], ["get", "create"]),
+  { ...rule([kinds.apiService], ["get", "patch"]), resourceNames: [apiServiceName] },
 ];
 
-/** In the installation's own namespace: leader election. */
-export const controllerOwnRules: readonly PolicyRule[] = [rule([kinds.lease], ["get", "create", "update", "patch"])];
+/** In the installation's own namespace: leader election, authorities and certificates, ways to the upload proxy. */
+export const controllerOwnRules: readonly PolicyRule[] = [
+  rule([kinds.lease], ["get", "create", "update", "patch"]),
+  rule([kinds.secret, kinds.configMap], ["get", "create", "patch"]),
+  rule([kinds.ingress], read),
+  rule([kinds.route], read),
+];
 
 const writable = ["datavolumes"];
 const readable = ["cdiconfigs", "datavolumes", "storageprofiles"];
@@ -60,6 +71,7 @@ export const userRoles: readonly UserRole[] = [
       rules: [
         { apiGroups: [cdiGroup], resources: writable, verbs: ["*"] },
         { apiGroups: [cdiGroup], resources: ["datavolumes/source"], verbs: ["create"] },
+        rule([kinds.uploadTokenRequest], ["*"]),
       ],
     }),
   ),

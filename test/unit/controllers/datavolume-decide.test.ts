@@ -44,7 +44,7 @@ describe("what is done", () => {
     { when: "gone", seen: undefined, steps: [] },
     {
       when: "another source",
-      seen: facts({ dataVolume: aDataVolume({ spec: { source: { upload: {} } } }) }),
+      seen: facts({ dataVolume: aDataVolume({ spec: { source: { pvc: { namespace: "a", name: "b" } } } }) }),
       steps: [],
     },
     {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { annotations } from "../../../src/api/annotations.ts";
-import { decidePodRefused } from "../../../src/controllers/import/decide.ts";
+import { decidePodRefused } from "../../../src/controllers/parts/pod-refused.ts";
 import { ourAnnotations } from "../../../src/controllers/parts/our-annotations.ts";
 import { shownStep } from "../../../src/kube/index.ts";
 import { about, aClaim, aConfig, aPod, claimUid, podUid } from "../../support/objects.ts";
@@ -203,7 +203,7 @@ test.each([
   { message: "pods is forbidden: exceeded quota: small", reason: "ErrExceededQuota" },
   { message: "admission webhook denied the request", reason: "ErrStartingPod" },
 ])("a refused pod: $reason", ({ message, reason }) => {
-  const plan = decidePodRefused(facts(), message);
+  const plan = decidePodRefused(facts().claim, "importer-disk", message);
   expect(plan.steps.map(shownStep)).toEqual([patch, `tell Warning ${reason}`]);
   expect(written(plan.steps)).toMatchObject({
     [annotations.podPhase]: "Failed",

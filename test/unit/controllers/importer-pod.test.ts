@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { annotations } from "../../../src/api/annotations.ts";
 import { kinds } from "../../../src/api/kinds.ts";
 import type { Pod } from "../../../src/api/core.ts";
-import { importerPodFor, scratchBytes } from "../../../src/controllers/import/objects.ts";
+import { importerPodFor } from "../../../src/controllers/import/objects.ts";
+import { scratchBytes } from "../../../src/controllers/parts/scratch.ts";
 import { aClaim, aConfig, claimUid, dataVolumeUid, type ClaimParts } from "../../support/objects.ts";
 import { options } from "./import-rows.ts";
 

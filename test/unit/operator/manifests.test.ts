@@ -8,7 +8,13 @@ import type { KubeObject } from "../../../src/api/meta.ts";
 const install: Install = {
   namespace: "cdi",
   version: "v1.66.0-cdi.1",
-  images: { controller: "controller:1", importer: "importer:1" },
+  images: {
+    controller: "controller:1",
+    importer: "importer:1",
+    apiserver: "apiserver:1",
+    uploadProxy: "proxy:1",
+    uploadServer: "server:1",
+  },
   pullPolicy: "IfNotPresent",
   verbosity: 1,
 };
@@ -74,7 +80,9 @@ describe("rights of the controllers", () => {
     ["", "persistentvolumeclaims", ["get", "list", "watch", "create", "update", "patch", "delete"]],
     ["", "pods", ["get", "list", "watch", "create", "delete"]],
     ["", "persistentvolumes", ["get", "list", "watch"]],
-    ["", "secrets", ["get"]],
+    ["", "secrets", ["get", "create"]],
+    ["", "services", ["get", "list", "watch", "create", "delete"]],
+    ["apiregistration.k8s.io", "apiservices", ["get", "patch"]],
     ["storage.k8s.io", "csidrivers", ["get", "list", "watch"]],
   ])("%s %s: %j", (group, resource, verbs) => {
     expect(allowed(group, resource)).toEqual(verbs);
@@ -97,7 +105,9 @@ describe("rights of the controllers", () => {
         roleRef: { kind: string; name: string };
         subjects: { kind: string; name: string }[];
       };
-      expect(named(roleRef.kind, roleRef.name)).toBeDefined();
+      // One role is the cluster's own.
+      if (roleRef.name !== "extension-apiserver-authentication-reader")
+        expect(named(roleRef.kind, roleRef.name)).toBeDefined();
       for (const { kind, name } of subjects.filter((subject) => subject.kind === "ServiceAccount")) {
         expect(named(kind, name)).toBeDefined();
       }
@@ -130,4 +140,51 @@ describe("the pod of the controllers", () => {
     const volumes = pod.volumes?.map(({ name }) => name);
     expect(pod.containers.flatMap(({ volumeMounts }) => volumeMounts?.map(({ name }) => name) ?? [])).toEqual(volumes);
   });
+});
+
+describe("the programs that serve", () => {
+  test.each([
+    { name: "cdi-apiserver", image: "apiserver:1", service: "cdi-api", secrets: ["cdi-apiserver-server-cert"] },
+    {
+      name: "cdi-uploadproxy",
+      image: "proxy:1",
+      service: "cdi-uploadproxy",
+      secrets: ["cdi-uploadproxy-server-cert", "cdi-uploadserver-client-cert"],
+    },
+  ])("$name is behind $service, with its certificates", ({ name, image, service, secrets }) => {
+    const { spec } = named("Deployment", name) as typeof deployment;
+    const { template, selector } = spec;
+    expect(template.metadata.labels).toMatchObject(selector.matchLabels);
+    expect(named("Service", service)?.["spec"]).toMatchObject({
+      ports: [{ port: 443, targetPort: 8443 }],
+      selector: selector.matchLabels,
+    });
+    const [container] = template.spec.containers;
+    expect(container?.image).toBe(image);
+    expect(container?.securityContext).toMatchObject({ readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } });
+    expect(template.spec.volumes?.flatMap(({ secret }) => secret?.secretName ?? [])).toEqual(secrets);
+    const paths = container?.volumeMounts?.map(({ mountPath }) => mountPath) ?? [];
+    for (const { name: variable, value } of container?.env ?? []) {
+      if (variable.endsWith("_FILE")) expect(paths.some((path) => value?.startsWith(`${path}/`))).toBe(true);
+    }
+  });
+
+  test("the proxy reads claims and little else", () => {
+    expect(rulesOf("ClusterRole", "cdi-uploadproxy")).toEqual([
+      { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["get"] },
+      { apiGroups: ["cdi.kubevirt.io"], resources: ["cdiconfigs"], verbs: ["get", "list", "watch"] },
+    ]);
+    expect(rulesOf("Role", "cdi-uploadproxy")).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], verbs: ["get"] },
+    ]);
+  });
+
+  test("the upload token API is registered", () =>
+    expect(named("APIService", "v1beta1.upload.cdi.kubevirt.io")?.["spec"]).toEqual({
+      group: "upload.cdi.kubevirt.io",
+      version: "v1beta1",
+      groupPriorityMinimum: 1000,
+      versionPriority: 15,
+      service: { namespace: "cdi", name: "cdi-api", port: 443 },
+    }));
 });

@@ -6,7 +6,7 @@ import type { Claim } from "../../../api/core.ts";
 import type { DataVolume } from "../../../api/data-volume.ts";
 import { kinds } from "../../../api/kinds.ts";
 import { commonLabels, labels } from "../../../api/labels.ts";
-import { ownedBy } from "../../import/objects.ts";
+import { ownedBy } from "../../parts/worker-pod.ts";
 import type { ControllerOptions } from "../../options.ts";
 import type { Flow } from "../flow.ts";
 

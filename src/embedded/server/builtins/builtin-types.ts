@@ -1,11 +1,16 @@
 // Written by `npm run gen` from client-node's models: the fields of the built-in kinds, one line a type. Name=type; "!" is
 // required; s text, i integer, n number, b boolean, t time, x integer or text, * anything, [of] list, {of} map.
 export const builtinTypes = `
+APIService apiVersion=s kind=s metadata=ObjectMeta spec=APIServiceSpec status=APIServiceStatus
+APIServiceCondition lastTransitionTime=t message=s reason=s status!=s type!=s
+APIServiceSpec caBundle=s group=s groupPriorityMinimum!=i insecureSkipTLSVerify=b service=ApiregistrationV1ServiceReference version=s versionPriority!=i
+APIServiceStatus conditions=[APIServiceCondition]
 AWSElasticBlockStoreVolumeSource fsType=s partition=i readOnly=b volumeID!=s
 Affinity nodeAffinity=NodeAffinity podAffinity=PodAffinity podAntiAffinity=PodAntiAffinity
 AggregationRule clusterRoleSelectors=[LabelSelector]
 ApiextensionsV1ServiceReference name!=s namespace!=s path=s port=i
 ApiextensionsV1WebhookClientConfig caBundle=s service=ApiextensionsV1ServiceReference url=s
+ApiregistrationV1ServiceReference name=s namespace=s port=i
 AppArmorProfile localhostProfile=s type!=s
 AttachedVolume devicePath!=s name!=s
 AzureDiskVolumeSource cachingMode=s diskName!=s diskURI!=s fsType=s kind=s readOnly=b
@@ -89,6 +94,8 @@ GlusterfsPersistentVolumeSource endpoints!=s endpointsNamespace=s path!=s readOn
 GlusterfsVolumeSource endpoints!=s path!=s readOnly=b
 HTTPGetAction host=s httpHeaders=[HTTPHeader] path=s port!=x scheme=s
 HTTPHeader name!=s value!=s
+HTTPIngressPath backend!=IngressBackend path=s pathType!=s
+HTTPIngressRuleValue paths!=[HTTPIngressPath]
 HostAlias hostnames=[s] ip!=s
 HostIP ip!=s
 HostPathVolumeSource path!=s type=s
@@ -96,6 +103,16 @@ ISCSIPersistentVolumeSource chapAuthDiscovery=b chapAuthSession=b fsType=s initi
 ISCSIVolumeSource chapAuthDiscovery=b chapAuthSession=b fsType=s initiatorName=s iqn!=s iscsiInterface=s lun!=i portals=[s] readOnly=b secretRef=LocalObjectReference targetPortal!=s
 ImageVolumeSource pullPolicy=s reference=s
 ImageVolumeStatus imageRef!=s
+Ingress apiVersion=s kind=s metadata=ObjectMeta spec=IngressSpec status=IngressStatus
+IngressBackend resource=TypedLocalObjectReference service=IngressServiceBackend
+IngressLoadBalancerIngress hostname=s ip=s ports=[IngressPortStatus]
+IngressLoadBalancerStatus ingress=[IngressLoadBalancerIngress]
+IngressPortStatus error=s port!=i protocol!=s
+IngressRule host=s http=HTTPIngressRuleValue
+IngressServiceBackend name!=s port=ServiceBackendPort
+IngressSpec defaultBackend=IngressBackend ingressClassName=s rules=[IngressRule] tls=[IngressTLS]
+IngressStatus loadBalancer=IngressLoadBalancerStatus
+IngressTLS hosts=[s] secretName=s
 KeyToPath key!=s mode=i path!=s
 LabelSelector matchExpressions=[LabelSelectorRequirement] matchLabels={s}
 LabelSelectorAttributes rawSelector=s requirements=[LabelSelectorRequirement]
@@ -217,6 +234,7 @@ SelfSubjectRulesReviewSpec namespace=s
 Service apiVersion=s kind=s metadata=ObjectMeta spec=ServiceSpec status=ServiceStatus
 ServiceAccount apiVersion=s automountServiceAccountToken=b imagePullSecrets=[LocalObjectReference] kind=s metadata=ObjectMeta secrets=[ObjectReference]
 ServiceAccountTokenProjection audience=s expirationSeconds=i path!=s
+ServiceBackendPort name=s number=i
 ServicePort appProtocol=s name=s nodePort=i port!=i protocol=s targetPort=x
 ServiceSpec allocateLoadBalancerNodePorts=b clusterIP=s clusterIPs=[s] externalIPs=[s] externalName=s externalTrafficPolicy=s healthCheckNodePort=i internalTrafficPolicy=s ipFamilies=[s] ipFamilyPolicy=s loadBalancerClass=s loadBalancerIP=s loadBalancerSourceRanges=[s] ports=[ServicePort] publishNotReadyAddresses=b selector={s} sessionAffinity=s sessionAffinityConfig=SessionAffinityConfig trafficDistribution=s type=s
 ServiceStatus conditions=[Condition] loadBalancer=LoadBalancerStatus

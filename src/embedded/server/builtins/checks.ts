@@ -33,6 +33,19 @@ export function checkPod(pod: KubeObject): FieldError[] {
   });
 }
 
+export function checkApiService(service: KubeObject): FieldError[] {
+  const [group, version] = ["group", "version"].map((part) => text(service, "spec", part));
+  const name = `${version}.${group}`;
+  const errors: FieldError[] = [];
+  if (service.metadata.name !== name)
+    errors.push(wrong("metadata.name", service.metadata.name, `must be \`spec.version+"."+spec.group\`: "${name}"`));
+  if (text(service, "spec", "service", "name") && text(service, "spec", "insecureSkipTLSVerify") === "true") {
+    if (text(service, "spec", "caBundle"))
+      errors.push(wrong("spec.insecureSkipTLSVerify", true, "may not be true if caBundle is present"));
+  }
+  return errors;
+}
+
 export function checkClaim(claim: KubeObject, old?: KubeObject): FieldError[] {
   if (old) return checkClaimUpdate(claim, old);
   return [

@@ -164,6 +164,31 @@ export const endpointsColumns: Column[] = [
   ageColumn,
 ];
 
+export const ingressColumns: Column[] = [
+  nameColumn,
+  field("Class", "spec.ingressClassName", "<none>"),
+  column("Hosts", (ingress) => {
+    const hosts = list(ingress, "spec", "rules").map((rule) => text(rule, "host") || "*");
+    return hosts.join(",") || "*";
+  }),
+  column("Address", () => ""),
+  column("Ports", (ingress) => (list(ingress, "spec", "tls").length > 0 ? "80, 443" : "80")),
+  ageColumn,
+];
+export const apiServiceColumns: Column[] = [
+  nameColumn,
+  column("Service", (one) => {
+    const [namespace, name] = ["namespace", "name"].map((part) => text(one, "spec", "service", part));
+    return name ? `${namespace}/${name}` : "Local";
+  }),
+  column("Available", (one) => {
+    const available = list(one, "status", "conditions").find((condition) => text(condition, "type") === "Available");
+    const status = text(available, "status");
+    return status === "True" ? status : `${status || "Unknown"} (${text(available, "reason")})`;
+  }),
+  ageColumn,
+];
+
 export const configMapColumns: Column[] = [nameColumn, counting("Data", "data", "binaryData"), ageColumn];
 export const secretColumns: Column[] = [nameColumn, field("Type", "type"), counting("Data", "data"), ageColumn];
 export const serviceAccountColumns: Column[] = [nameColumn, counting("Secrets", "secrets"), ageColumn];

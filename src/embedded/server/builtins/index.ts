@@ -4,7 +4,7 @@ import { kinds } from "../../../api/kinds.ts";
 import type { KindRef } from "../../../api/meta.ts";
 import { establish } from "../custom-resource.ts";
 import { groupOf, versionOf, type Column, type Resource } from "../resource.ts";
-import { checkClaim, checkDefinition, checkPod } from "./checks.ts";
+import { checkApiService, checkClaim, checkDefinition, checkPod } from "./checks.ts";
 import * as columns from "./columns.ts";
 import { podColumns } from "./pod-columns.ts";
 import { fillPod } from "./pod-defaults.ts";
@@ -76,6 +76,12 @@ const rows: Row[] = [
   [kinds.serviceAccount, columns.serviceAccountColumns, { shortNames: ["sa"] }],
   [kinds.storageClass, columns.storageClassColumns, { shortNames: ["sc"], prepareCreate: prepare.fillStorageClass }],
   [kinds.csiDriver, columns.csiDriverColumns],
+  [kinds.ingress, columns.ingressColumns, { shortNames: ["ing"], hasStatus: true, hasGeneration: true }],
+  [
+    kinds.apiService,
+    columns.apiServiceColumns,
+    { categories: ["api-extensions"], hasStatus: true, check: checkApiService, prepareCreate: prepare.fillApiService },
+  ],
   [kinds.lease, columns.leaseColumns],
   [
     kinds.crd,

@@ -37,6 +37,11 @@ export function fillService(draft: KubeObject): void {
   draft["status"] ??= { loadBalancer: {} };
 }
 
+export function fillApiService(draft: KubeObject): void {
+  const spec = section(draft, "spec");
+  if (spec["service"]) section(spec, "service")["port"] ??= 443;
+}
+
 /** stringData is for writing only: it becomes data. */
 export function fillSecret(draft: KubeObject): void {
   draft["type"] ??= "Opaque";

@@ -1,0 +1,38 @@
+// From what changed to the claims it matters to.
+import type { KubeEvent } from "../../api/core.ts";
+import type { Key, KubeObject } from "../../api/meta.ts";
+import { claimsOf, controllerOf, isWorkerPod, type World } from "../world.ts";
+
+function keyIn(object: KubeObject, name: string | undefined): Key {
+  const { namespace } = object.metadata;
+  return { name: name ?? "", ...(namespace === undefined ? {} : { namespace }) };
+}
+
+function about({ involvedObject }: KubeObject): Key {
+  const { name = "", namespace = "" } = involvedObject as KubeEvent["involvedObject"];
+  return { name, namespace };
+}
+
+/** The claim an event is about. */
+export const claimOfEvent = (event: KubeObject): Key[] => [about(event)];
+
+/** A pod matters to the claim that controls it and to those it mounts. */
+export function claimsOfPod(pod: KubeObject): Key[] {
+  const owner = isWorkerPod(pod) ? controllerOf(pod) : undefined;
+  const mounted = claimsOf(pod).map((id) => keyIn(pod, id.slice(id.indexOf("/") + 1)));
+  return owner?.kind === "PersistentVolumeClaim" ? [keyIn(pod, owner.name), ...mounted] : mounted;
+}
+
+/** The claims of the pod an event is about. */
+export function claimsOfPodEvent(world: World, event: KubeObject): Key[] {
+  const pod = world.pods.get(about(event));
+  return pod ? claimsOfPod(pod) : [];
+}
+
+/** A scratch claim belongs to a pod, and the pod to the claim that is filled. */
+export function scratchTargetOf(world: World, claim: KubeObject): Key[] {
+  const owner = controllerOf(claim);
+  if (owner?.kind !== "Pod") return [];
+  const pod = world.pods.get(keyIn(claim, owner.name));
+  return pod ? claimsOfPod(pod) : [];
+}
