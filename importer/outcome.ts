@@ -26,7 +26,13 @@ export type FailedAt =
   | { readonly during: "start" }
   | { readonly during: "blank" }
   /** While importing: the stage, and bytes the source had delivered. */
-  | { readonly during: "import"; readonly source: string; readonly stage: Stage; readonly bytesRead: number };
+  | {
+      readonly during: "import";
+      readonly source: string;
+      readonly stage: Stage;
+      readonly bytesRead: number;
+      readonly isArchive?: boolean;
+    };
 
 export interface Ending {
   readonly exit: number;
@@ -122,17 +128,22 @@ function failureText(fault: Fault, where: FailedAt, listener: Listener): string 
   if (constructorCodes.has(fault.code) && where.bytesRead === 0) {
     return `Unable to connect to ${where.source} data source: ${said}`;
   }
+  if (where.isArchive && where.stage !== "connecting") {
+    return `Unable to process data: Unable to transfer source data to target directory: ${stepPrefix(fault, where.stage)}${said}`;
+  }
   const stage = imageCodes.has(fault.code) ? "converting" : where.stage;
   // The target is opened before the source is asked.
   if (stage === "connecting" && fault.code.startsWith("Target")) return `Unable to process data: ${said}`;
   return `Unable to process data: ${stagePrefix[stage]}${stepPrefix(fault, stage)}${said}`;
 }
 
+const writingWords = "unable to write to file: ";
+
 /** Upstream's words inside a stage, which its controller looks for. */
 function stepPrefix(fault: Fault, stage: Stage): string {
   if (fault.code === "ConversionFailed") return "Conversion to Raw failed: ";
   if (stage !== "transferring" && stage !== "downloading") return "";
-  if (targetCodes.has(fault.code)) return "unable to write to file: ";
+  if (targetCodes.has(fault.code)) return fault.message.startsWith(writingWords) ? "" : writingWords;
   return fault.code.startsWith("Source") ? "failed to pull image: " : "";
 }
 

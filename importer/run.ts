@@ -2,7 +2,14 @@
 // can run it in its own process.
 import { EnvError } from "../src/contract/env.ts";
 import { metricsPort } from "../src/contract/paths.ts";
-import { importBlank, importImage, newProgress, type Progress } from "../src/datapath/index.ts";
+import {
+  importArchive,
+  importBlank,
+  importImage,
+  newProgress,
+  type Progress,
+  type Source,
+} from "../src/datapath/index.ts";
 import { Fault, faultOf } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { Cancelled } from "../src/lib/run-program.ts";
@@ -10,8 +17,8 @@ import { tellingFirstAnswer } from "./first-answer.ts";
 import { metricsEndpoint } from "./metrics-endpoint.ts";
 import { endingOf, type End, type Ending, type FailedAt } from "./outcome.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
-import { isBlock, openTarget, scratchOf } from "./target.ts";
-import { checkWork, makeSource, wordOf } from "./work.ts";
+import { checkTarget, isBlock, openTarget, openTreeTarget, scratchOf } from "./target.ts";
+import { checkWork, isArchive, makeSource, wordOf } from "./work.ts";
 
 export interface ImporterSurroundings {
   readonly env: Environment;
@@ -25,6 +32,7 @@ export async function runImporter({ env, log, signal }: ImporterSurroundings): P
   try {
     settings = readSettings(env);
     checkWork(settings.config);
+    checkTarget(settings);
   } catch (cause) {
     if (!(cause instanceof EnvError) && !(cause instanceof Fault)) throw cause;
     const fault = cause instanceof Fault ? cause : new Fault("ConfigInvalid", cause.message, { cause });
@@ -57,7 +65,13 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
     log.error("The import failed", { error: fault, stage: progress.stage, bytesRead: progress.bytesRead });
     const where: FailedAt = isBlank
       ? { during: "blank" }
-      : { during: "import", source: wordOf(config), stage: progress.stage, bytesRead: progress.bytesRead };
+      : {
+          during: "import",
+          source: wordOf(config),
+          stage: progress.stage,
+          bytesRead: progress.bytesRead,
+          isArchive: isArchive(config),
+        };
     return endingOf({ kind: "failed", fault, where }, listener);
   } finally {
     await metrics.stop();
@@ -74,6 +88,7 @@ async function runImport(
   const { config } = settings;
   const source = tellingFirstAnswer(await makeSource(settings, log), onAnswer);
   try {
+    if (isArchive(config)) return await runArchive(settings, source, progress, log, signal);
     const sink = await openTarget(settings, log, signal);
     const scratch = scratchOf(settings);
     const outcome = await importImage({
@@ -92,6 +107,21 @@ async function runImport(
   } finally {
     await source.close();
   }
+}
+
+async function runArchive(
+  settings: Settings,
+  source: Source,
+  progress: Progress,
+  log: Log,
+  signal: AbortSignal,
+): Promise<End> {
+  const { checksum } = settings.config;
+  const target = await openTreeTarget(settings, log, signal);
+  const done = await importArchive({ source, target, progress, log, signal, ...(checksum ? { checksum } : {}) });
+  log.info("The import ended", { ...done });
+  // A tree is never preallocated: its files are as large as they are.
+  return { kind: "done", preallocated: false };
 }
 
 async function runBlank(settings: Settings, progress: Progress, log: Log, signal: AbortSignal): Promise<End> {

@@ -1,8 +1,10 @@
 // The pod's target volume: a block device where the pod has one, else the file system at /data.
 import { existsSync } from "node:fs";
-import { blockSink, filesystemSink } from "../src/datapath/index.ts";
-import type { Sink } from "../src/datapath/index.ts";
+import { blockSink, filesystemSink, treeTarget } from "../src/datapath/index.ts";
+import type { Sink, TreeTarget } from "../src/datapath/index.ts";
+import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
+import { isArchive } from "./work.ts";
 import type { Settings } from "./settings.ts";
 
 /** The existence of the device decides; no variable says so (interfaces/importer.md section 1). */
@@ -14,6 +16,22 @@ export async function openTarget(settings: Settings, log: Log, signal: AbortSign
   if (isBlock(settings)) return await blockSink({ path: settings.path("blockDevice"), ...shared });
   const { requestBytes, overhead, volumeBytes } = settings;
   return await filesystemSink({ folder: settings.path("data"), requestBytes, overhead, volumeBytes, ...shared });
+}
+
+/** @throws Fault with a text that stands alone in the termination log */
+export function checkTarget(settings: Settings): void {
+  if (!isArchive(settings.config) || !isBlock(settings)) return;
+  const path = settings.path("blockDevice");
+  throw new Fault(
+    "ConfigInvalid",
+    `Unable to process data: content type archive needs a Filesystem volume; ${path} is a block device`,
+  );
+}
+
+/** Where an archive is unpacked. @throws Fault when it cannot be */
+export async function openTreeTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<TreeTarget> {
+  const { requestBytes, volumeBytes } = settings;
+  return await treeTarget({ folder: settings.path("data"), requestBytes, volumeBytes, signal, log });
 }
 
 /** Scratch space, where the pod was given some. */

@@ -12,20 +12,18 @@ import { blankWord, readCertificates, readSecretHeaders, sourceForWord } from ".
 /** IMPORTER_SOURCE; none given means http, as the annotation it comes from says. */
 export const wordOf = (config: ImporterConfig): string => config.source || "http";
 
+export const isArchive = (config: ImporterConfig): boolean => config.contentType === "archive";
+
 /** @throws Fault with upstream's text, which then stands alone in the termination log */
 export function checkWork(config: ImporterConfig): void {
   const word = wordOf(config);
-  const isArchive = config.contentType === "archive";
   if (word === blankWord) {
-    if (isArchive) throw new Fault("ConfigInvalid", "Cannot create empty disk with content type archive");
+    if (isArchive(config)) throw new Fault("ConfigInvalid", "Cannot create empty disk with content type archive");
     return;
   }
   sourceForWord(word);
-  if (isArchive) {
-    throw new Fault(
-      "FormatUnsupported",
-      "Unable to process data: content type archive is not supported by this release",
-    );
+  if (isArchive(config) && word !== "http") {
+    throw new Fault("ConfigInvalid", `Unable to process data: content type archive is not read from source ${word}`);
   }
 }
 

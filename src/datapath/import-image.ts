@@ -1,8 +1,5 @@
 // One import from its first byte to the commit: asks the source, finds out what the bytes are, sends them down a road,
 // makes sure that all of them came, and only then commits. Every failure discards.
-import { pipeline, Transform, type Readable } from "node:stream";
-import type { Hash } from "node:crypto";
-import { Fault } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
 import { destroyWhole } from "./destroy-whole.ts";
@@ -14,6 +11,7 @@ import { chooseRoad } from "./roads/choose.ts";
 import type { ScratchPlace } from "./roads/road.ts";
 import { fullOrTooSmall, tooSmall } from "./sinks/index.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
+import { readToEnd, tap } from "./tap.ts";
 import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
 import { footerCheck } from "./vhd-footer.ts";
 
@@ -167,38 +165,4 @@ async function pourPeeled(
     preallocated,
     seconds: (performance.now() - begun) / 1000,
   };
-}
-
-/**
- * Counts and hashes the bytes as they come from the source. An early end is an error right here, so that no decoder takes a
- * cut connection for a damaged file.
- */
-function tap(input: Readable, { source, progress }: ImportJob, sizeBytes: number | undefined, hash?: Hash): Readable {
-  let gotBytes = 0;
-  const counter = new Transform({
-    highWaterMark: 1024 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      gotBytes += chunk.length;
-      progress.bytesRead += chunk.length;
-      hash?.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      done(lengthFault(source.name, gotBytes, sizeBytes));
-    },
-  });
-  // Its callback only marks an error as seen; the reader of `counter` is told.
-  pipeline(input, counter, () => undefined);
-  return counter;
-}
-
-function lengthFault(name: string, gotBytes: number, sizeBytes: number | undefined): Fault | null {
-  if (sizeBytes === undefined || gotBytes === sizeBytes) return null;
-  const where = `${name} ended at byte ${gotBytes} of ${sizeBytes}`;
-  return new Fault(gotBytes < sizeBytes ? "SourceCut" : "SourceSizeUnknown", where);
-}
-
-async function readToEnd(stream: Readable): Promise<void> {
-  const iterator = stream[Symbol.asyncIterator]();
-  while (!(await iterator.next()).done);
 }

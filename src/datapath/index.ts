@@ -16,3 +16,5 @@ export {
   type FilesystemSinkOptions,
 } from "./sinks/index.ts";
 export type { Progress, Road, Sink, SinkResult, Source, SourceFacts, Stage } from "./types.ts";
+export { importArchive, type ArchiveDone, type ArchiveJob } from "./import-archive.ts";
+export { treeTarget, type TreeTarget, type TreeTargetOptions } from "./tree/tree-target.ts";

@@ -36,6 +36,7 @@ export function loadNativeSyscalls(): Syscalls {
   const fadvise: Numbers<[number, number, number, number]> = libc.func(
     "int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)",
   );
+  const syncfs: Numbers<[number]> = libc.func("int syncfs(int fd)");
   const lseek: Numbers<[number, number, number]> = libc.func("int64_t lseek64(int fd, int64_t offset, int whence)");
   const ioctl: Koffi.KoffiFunc<(fd: number, request: number, argument: Uint8Array) => number> = libc.func(
     "int ioctl(int fd, unsigned long request, void *argument)",
@@ -89,6 +90,9 @@ export function loadNativeSyscalls(): Syscalls {
       // Unlike the others this one returns its errno.
       const errno = await inBackground("posix_fadvise", fadvise, fd, offset, length, DONTNEED);
       if (errno !== 0) throw new SyscallError(errnoName(errno), "posix_fadvise");
+    },
+    async syncFilesystem(fd) {
+      await inBackground("syncfs", syncfs, fd);
     },
     async nextData(fd, offset) {
       try {

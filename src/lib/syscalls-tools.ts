@@ -27,20 +27,20 @@ const words: [RegExp, string][] = [
   [/No such device/i, "ENODEV"],
 ];
 
-/** Runs fallocate on a descriptor of ours, which the tool sees as /proc/self/fd/3. */
-function runFallocate(fd: number, args: string[]): Promise<void> {
+/** Runs a tool on a descriptor of ours, which it sees as /proc/self/fd/3. */
+function runOn(fd: number, tool: string, args: string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("fallocate", [...args, "/proc/self/fd/3"], {
+    const child = spawn(tool, [...args, "/proc/self/fd/3"], {
       env: { PATH: searchPath, LC_ALL: "C" },
       stdio: ["ignore", "ignore", "pipe", fd],
     });
     let told = "";
     child.stderr?.on("data", (chunk: Buffer) => (told = (told + chunk.toString()).slice(-1024)));
-    child.once("error", () => reject(new SyscallError("ENOSYS", "fallocate", "the fallocate tool is not installed")));
+    child.once("error", () => reject(new SyscallError("ENOSYS", tool, `the ${tool} tool is not installed`)));
     child.once("close", (status) => {
       if (status === 0) return resolve();
       const code = words.find(([pattern]) => pattern.test(told))?.[1] ?? "EIO";
-      reject(new SyscallError(code, "fallocate", told.trim()));
+      reject(new SyscallError(code, tool, told.trim()));
     });
   });
 }
@@ -66,7 +66,7 @@ export function toolSyscalls(): Syscalls {
   return {
     native: false,
     allocate: (fd, mode, offset, length) =>
-      runFallocate(fd, [...modeArguments[mode], "--offset", String(offset), "--length", String(length)]),
+      runOn(fd, "fallocate", [...modeArguments[mode], "--offset", String(offset), "--length", String(length)]),
     deviceSizeBytes: (fd) => sysfsNumber(fd, "size") * 512,
     // A partition keeps its queue beside it, in the whole disk's folder.
     logicalBlockBytes: (fd) => sysfsNumber(fd, "queue/logical_block_size", "../queue/logical_block_size"),
@@ -74,6 +74,7 @@ export function toolSyscalls(): Syscalls {
     startWriteback: () => Promise.resolve(),
     awaitWriteback: (fd) => syncData(fd),
     dropCache: () => Promise.resolve(),
+    syncFilesystem: (fd) => runOn(fd, "sync", ["--file-system"]),
     nextData: () => absent("lseek"),
     nextHole: () => absent("lseek"),
     sealDescriptors: () => undefined,

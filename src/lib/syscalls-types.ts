@@ -25,6 +25,8 @@ export interface Syscalls {
   awaitWriteback(fd: number, offset: number, length: number): Promise<void>;
   /** Advises the kernel to forget clean cached pages of the range. */
   dropCache(fd: number, offset: number, length: number): Promise<void>;
+  /** syncfs(2): everything written to the descriptor's file system is on its disk afterwards. */
+  syncFilesystem(fd: number): Promise<void>;
   /** Where the next data at or after `offset` begins; undefined when only a hole follows. `ENOSYS` without koffi. */
   nextData(fd: number, offset: number): Promise<number | undefined>;
   /** Where the next hole at or after `offset` begins; the end of the file counts as one. `ENOSYS` without koffi. */

@@ -45,6 +45,7 @@ const status = (code: number, words: string): string =>
   `${connect}expected status code 200, got ${code}. Status: ${code} ${words}`;
 const head = "Unable to process data: Unable to obtain information about data source: ";
 const target = "Unable to process data: Unable to transfer source data to target file: ";
+const directory = "Unable to process data: Unable to transfer source data to target directory: ";
 const tooSmall = "DataVolume too small to contain image";
 const writing = "Unable to process data: unable to write to file: ";
 
@@ -92,6 +93,32 @@ export const faultRows: readonly FaultRow[] = [
   byExit("the disk behind the claim fills up", "TargetFull", "always", tooSmall),
   byExit("a target that is read-only", "TargetReadOnly", "always", writing),
   byExit("the target's device is gone", "TargetIo", "always", writing),
+  byExit("an archive that is no tar", "ArchiveInvalid", 2, `${directory}the tar archive is damaged: `),
+  byExit(
+    "an archive that ends too early",
+    "ArchiveInvalid",
+    2,
+    `${directory}the tar archive is damaged: it ends within `,
+  ),
+  byExit(
+    "an archive with a name that leads out of the volume",
+    "ArchiveInvalid",
+    2,
+    `${directory}the tar archive is refused: "../new" leads out of the volume`,
+  ),
+  byExit(
+    "an archive that writes through a link",
+    "ArchiveInvalid",
+    2,
+    `${directory}the tar archive is refused: an entry would be written through the link "a"`,
+  ),
+  byExit("an archive larger than its claim", "TargetTooSmall", 2, tooSmall),
+  byExit(
+    "an archive onto a block device",
+    "ConfigInvalid",
+    2,
+    "Unable to process data: content type archive needs a Filesystem volume; ",
+  ),
   {
     ...byExit("the wrong checksum", "ChecksumMismatch", 1, "checksum validation failed: checksum mismatch: expected "),
     reason: "ChecksumError",

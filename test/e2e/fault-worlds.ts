@@ -13,6 +13,7 @@ import type { Wish } from "../support/cluster.ts";
 import { startHttpServer, type HttpServerOptions, type HttpTestServer } from "../support/http-server.ts";
 import { makeExt4, makeFolder, noLoops, type AtEnd } from "../support/loop.ts";
 import { runText } from "../support/run-text.ts";
+import { tarEnd, tarFile } from "../support/tars.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
 const run = promisify(execFile);
@@ -67,6 +68,11 @@ export async function makeWorlds(cluster: Embedded, atEnd: AtEnd): Promise<MadeW
   async function naming(more: Partial<Wish>): Promise<World> {
     const { wish } = await one("/a.img", image);
     return { wish: { ...wish, ...more } };
+  }
+
+  async function archive(body: Uint8Array): Promise<World> {
+    const { wish } = await one("/a.tar", body);
+    return { wish: { ...wish, contentType: "archive" } };
   }
 
   /** A volume of the administrator's, which the claim names. */
@@ -192,6 +198,20 @@ export async function makeWorlds(cluster: Embedded, atEnd: AtEnd): Promise<MadeW
     "the disk behind the claim fills up": onFillingDisk,
     "a target that is read-only": onReadOnly,
     "the target's device is gone": onDyingDevice,
+    "an archive that is no tar": () => archive(Buffer.alloc(8192, "not a tar ")),
+    "an archive that ends too early": () => archive(tarFile({ name: "a" }, dense).subarray(0, mib)),
+    "an archive with a name that leads out of the volume": () =>
+      archive(Buffer.concat([tarFile({ name: "../new" }, "x"), tarEnd])),
+    "an archive that writes through a link": () =>
+      archive(
+        Buffer.concat([tarFile({ name: "a", flag: "2", linkname: "/tmp" }), tarFile({ name: "a/b" }, "x"), tarEnd]),
+      ),
+    "an archive larger than its claim": () =>
+      archive(Buffer.concat([tarFile({ name: "a" }, dense), tarFile({ name: "b" }, dense), tarEnd])),
+    async "an archive onto a block device"() {
+      const { wish } = await archive(Buffer.concat([tarFile({ name: "a" }, "x"), tarEnd]));
+      return { wish: { ...wish, mode: "Block" } };
+    },
     async "the wrong checksum"() {
       const { wish } = await one("/a.img", image);
       return { wish: { ...wish, http: { checksum: `sha1:${"1".repeat(40)}` } } };

@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout, removeDir, startCdiUp, temporaryDir, type CdiUp } from "../support/cdi-up.ts";
 import { startHttpServer, type HttpTestServer } from "../support/http-server.ts";
 import { runText } from "../support/run-text.ts";
+import { gnuTar } from "../support/tars.ts";
+import { wrap } from "../support/images.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
 const image = makeSparseImage(8 * 1024 * 1024, 30, 31);
@@ -25,6 +27,7 @@ beforeAll(async () => {
   const read = (name: string): Promise<Buffer> => readFile(join(dir, name));
   const qcow2 = await read("image.qcow2");
   files = { "/disk.qcow2": qcow2, "/image.qcow2": qcow2, "/disk.img.xz": await read("disk.img.xz") };
+  files["/files.tar.gz"] = await wrap(gnuTar(dir, ["disk.img"]), "gz");
   server = await startHttpServer({ files }, "keep");
   tlsServer = await startHttpServer({ files, tls: true, auth: { user: "admin", password: "password" } }, "keep");
   up = await startCdiUp({ dir, args: [server.url("/image.qcow2")] });

@@ -1,6 +1,6 @@
 // An embedded cluster in the test's own process, with quick restarts, and the questions tests ask of it.
 import { execFile } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { cp, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { DataVolume } from "../../src/api/data-volume.ts";
@@ -52,6 +52,7 @@ export interface Wish {
   volumeName?: string;
   /** Says `spec.storage` without an access mode, instead of `spec.pvc`. */
   asStorage?: boolean;
+  contentType?: "kubevirt" | "archive";
 }
 
 /** A DataVolume in namespace default; without a URL it is blank. `size` is the claim's, nothing is added. */
@@ -66,12 +67,14 @@ export const dataVolumeOf = ({
   storageClass,
   volumeName,
   asStorage,
+  contentType,
 }: Wish): KubeObject => ({
   apiVersion: kinds.dataVolume.apiVersion,
   kind: kinds.dataVolume.kind,
   metadata: { name, namespace: "default", ...(annotations ? { annotations } : {}) },
   spec: {
     source: url === undefined ? { blank: {} } : { http: { url, ...http } },
+    ...(contentType === undefined ? {} : { contentType }),
     ...(preallocation === undefined ? {} : { preallocation }),
     [asStorage ? "storage" : "pvc"]: {
       ...(asStorage ? {} : { accessModes: ["ReadWriteOnce"] }),
@@ -150,19 +153,33 @@ export async function eventsAbout(
 
 /** The disk in a claim's volume, read from its backing file: a device's bytes, or disk.img out of the file system. */
 export async function diskOf(cluster: Embedded, claimName: string): Promise<Buffer | undefined> {
-  const claim = await cluster.client.get({ kind: kinds.claim, namespace: "default", name: claimName });
-  const { volumeName, volumeMode } = (claim?.spec ?? {}) as { volumeName?: string; volumeMode?: string };
-  const volume = volumeName ? await cluster.client.get({ kind: kinds.volume, name: volumeName }) : undefined;
-  const path = (volume?.spec as { local?: { path?: string } } | undefined)?.local?.path;
-  if (path === undefined) throw new Error(`claim ${claimName} has no volume`);
+  const path = await backingOf(cluster, claimName);
   if ((await stat(path)).isDirectory()) return await readIfAny(join(path, "disk.img"));
-  if (volumeMode === "Block") return await readFile(path);
+  const claim = await cluster.client.get({ kind: kinds.claim, namespace: "default", name: claimName });
+  if ((claim?.spec as { volumeMode?: string } | undefined)?.volumeMode === "Block") return await readFile(path);
   // debugfs reads a file system that is not mounted; it prints nothing for a file that is not there.
   const { stdout } = await run("debugfs", ["-R", "cat /disk.img", path], {
     encoding: "buffer",
     maxBuffer: 2 ** 31 - 1,
   });
   return stdout.length > 0 ? stdout : undefined;
+}
+
+/** Where a claim's bytes are: the file of a device or file system, or a folder. */
+async function backingOf(cluster: Embedded, claimName: string): Promise<string> {
+  const claim = await cluster.client.get({ kind: kinds.claim, namespace: "default", name: claimName });
+  const { volumeName } = (claim?.spec ?? {}) as { volumeName?: string };
+  const volume = volumeName ? await cluster.client.get({ kind: kinds.volume, name: volumeName }) : undefined;
+  const path = (volume?.spec as { local?: { path?: string } } | undefined)?.local?.path;
+  if (path === undefined) throw new Error(`claim ${claimName} has no volume`);
+  return path;
+}
+
+/** Copies the tree in a Filesystem claim's volume into a folder. */
+export async function copyTreeOf(cluster: Embedded, claimName: string, folder: string): Promise<void> {
+  const path = await backingOf(cluster, claimName);
+  if ((await stat(path)).isDirectory()) await cp(path, folder, { recursive: true, verbatimSymlinks: true });
+  else await run("debugfs", ["-R", `rdump / ${folder}`, path]);
 }
 
 const readIfAny = (path: string): Promise<Buffer | undefined> =>

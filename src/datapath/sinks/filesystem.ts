@@ -10,7 +10,7 @@ import type { Sink, SinkResult } from "../types.ts";
 import { availableOf, growthTargetOf } from "./growth.ts";
 import { RawTarget } from "./raw-target.ts";
 import { targetFault, tooSmall } from "./target-faults.ts";
-import { allocatedBytesOf, freeBytesOf, totalBytesOf } from "./target-space.ts";
+import { allocatedBytesOf, freeBytesOf, emptyBytesOf } from "./target-space.ts";
 
 export interface FilesystemSinkOptions {
   folder: string;
@@ -45,9 +45,11 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
   );
   const room = { freeBytes, requestBytes, overhead };
   const availableBytes = availableOf(room);
-  const totalBytes =
-    options.volumeBytes === undefined ? await guarded(`look at ${folder}`, () => totalBytesOf(folder)) : undefined;
-  const emptyBytes = totalBytes === undefined ? undefined : availableOf({ ...room, freeBytes: totalBytes });
+  const wholeBytes =
+    options.volumeBytes === undefined
+      ? await guarded(`look at ${folder}`, () => emptyBytesOf(folder, freeBytes))
+      : undefined;
+  const emptyBytes = wholeBytes === undefined ? undefined : availableOf({ ...room, freeBytes: wholeBytes });
   const growthBytes = growthTargetOf(room);
   let target: RawTarget | undefined;
   let writtenBytes = 0;

@@ -33,10 +33,18 @@ export async function freeBytesOf(folder: string, replaced: string[], volumeByte
   return freeBytes;
 }
 
-/** Bytes an ordinary user could store in a file system with nothing on it. */
-export async function totalBytesOf(folder: string): Promise<number> {
+/** A fresh file system keeps less than this for itself (ext4 nothing, xfs a few hundredths). */
+const ownShare = 0.1;
+
+/**
+ * Bytes an ordinary user could store in a file system if nothing lay on it. Undefined where next to nothing lies there: then
+ * what is missing is not what others took.
+ * @param freeBytes as freeBytesOf says
+ */
+export async function emptyBytesOf(folder: string, freeBytes: number): Promise<number | undefined> {
   const { blocks, bfree, bavail, bsize } = await statfs(folder);
-  return (blocks - (bfree - bavail)) * bsize;
+  const totalBytes = (blocks - (bfree - bavail)) * bsize;
+  return totalBytes - freeBytes > totalBytes * ownShare ? totalBytes : undefined;
 }
 
 async function usedBytesOf(folder: string, left: ReadonlySet<string>): Promise<number> {
