@@ -24,6 +24,10 @@ export const testTools = [
   { tool: "skopeo", package: "skopeo" },
   { tool: "igzip", package: "isal" },
   { tool: "chromium", package: "chromium" },
+  { tool: "mkfs.xfs", package: "xfsprogs" },
+  { tool: "mkfs.btrfs", package: "btrfs-progs" },
+  { tool: "mkfs.vfat", package: "dosfstools" },
+  { tool: "sfdisk", package: "fdisk" },
 ];
 
 const policyFile = "/usr/sbin/policy-rc.d";
