@@ -2,20 +2,13 @@
 // lets it, and who hangs up on one side is hung up on at the other.
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { LookupFunction } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { seconds } from "../src/lib/duration.ts";
+import { connectTo, type ServerAddress } from "./connect.ts";
 import { hasBody, passedHeaders } from "./headers.ts";
 
-export interface Destination {
-  /** Of the Service; what its certificate is checked against. */
-  host: string;
-  port: number;
+export interface Destination extends ServerAddress {
   path: string;
-  /** PEM: our certificate and key, and who may sign the server's. */
-  certificate: string;
-  key: string;
-  ca: string;
-  lookup?: LookupFunction | undefined;
 }
 
 /** How long an answered client may go on sending before it is cut off. Closing at once would lose it the answer. */
@@ -27,8 +20,11 @@ export async function forward(
   response: ServerResponse,
   to: Destination,
   added: OutgoingHttpHeaders,
+  signal: AbortSignal,
 ): Promise<void> {
-  const outgoing = send(request, to);
+  // Connected before a byte of the body is taken: until then another try loses nothing.
+  const socket = await connectTo(to, signal);
+  const outgoing = send(request, to, socket);
   const clientGone = (): void => void outgoing.destroy();
   response.once("close", clientGone);
   outgoing.on("continue", () => response.writeContinue());
@@ -41,10 +37,7 @@ export async function forward(
   outgoing.destroy();
 }
 
-function send(
-  request: IncomingMessage,
-  { host, port, path, certificate, key, ca, lookup }: Destination,
-): ClientRequest {
+function send(request: IncomingMessage, { host, port, path }: Destination, socket: TLSSocket): ClientRequest {
   const headers = passedHeaders(request);
   const from = request.socket.remoteAddress;
   const before = headers["x-forwarded-for"];
@@ -52,22 +45,15 @@ function send(
     host,
     port,
     path,
-    servername: host,
     method: request.method ?? "POST",
     headers: {
       ...headers,
       host: port === 443 ? host : `${host}:${port}`,
       ...(from === undefined ? {} : { "x-forwarded-for": before === undefined ? from : `${String(before)}, ${from}` }),
     },
-    cert: certificate,
-    key,
-    ca,
-    minVersion: "TLSv1.2",
     // One connection a request: a renewed certificate is in use with the next.
-    agent: false,
-    ...(lookup ? { lookup } : {}),
+    createConnection: () => socket,
   });
-  outgoing.once("socket", (socket) => socket.setNoDelay(true));
   if (hasBody(request)) request.pipe(outgoing);
   else outgoing.end();
   return outgoing;

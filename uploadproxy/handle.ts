@@ -51,15 +51,13 @@ async function toServer(
   const gone = new AbortController();
   const onClose = (): void => gone.abort(new Error("the client has gone"));
   response.once("close", onClose);
+  const signal = AbortSignal.any([gone.signal, world.signal]);
   let ready: Awaited<ReturnType<typeof untilReady>>;
   try {
-    const signal = AbortSignal.any([gone.signal, world.signal]);
     ready = await untilReady(name, (claim) => world.readClaim(namespace, claim), world.clock, signal);
   } catch (cause) {
     if (gone.signal.aborted) return;
     ready = { refused: cause instanceof Error ? cause.message : String(cause) };
-  } finally {
-    response.off("close", onClose);
   }
   if ("refused" in ready) {
     log.info("Refusing an upload", { why: ready.refused });
@@ -76,7 +74,7 @@ async function toServer(
   const destination = { ...identity, host, port: uploadPort, path: serverPathOf(way, ready.contentType) };
   try {
     log.info("Passing on an upload", { host });
-    await forward(request, response, { ...destination, lookup: world.lookup }, added);
+    await forward(request, response, { ...destination, lookup: world.lookup }, added, signal);
   } catch (cause) {
     if (response.destroyed) return log.info("The client has gone", { host });
     log.warn("Passing on failed", { host, cause });

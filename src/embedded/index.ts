@@ -8,10 +8,12 @@ import { kubeletBackoff, type BackoffShape } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { admission } from "./admission.ts";
+import { startControlPlane, uploadProxyNames } from "./control-plane/index.ts";
 import { startPods } from "./pods/index.ts";
 import { startScheduler } from "./scheduler/index.ts";
 import { seed } from "./seed.ts";
 import { startServer } from "./server/index.ts";
+import { startServices, type Services } from "./services/index.ts";
 import { openStore } from "./store/index.ts";
 import type { PodLogs } from "./types.ts";
 import { startVolumes } from "./volumes/index.ts";
@@ -49,6 +51,8 @@ export interface Embedded {
   readonly kubeconfig: string;
   /** In process, same semantics as over the wire. */
   readonly client: KubeClient;
+  /** Where uploads go in: of the proxy in this process, once it serves. Rejects when closed before. */
+  readonly uploadUrl: Promise<string>;
   /** Stops everything; nothing outlives it. Volumes and objects stay on disk. */
   close(): Promise<void>;
 }
@@ -97,10 +101,19 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     });
     running.push(server);
     await seed(server.client);
-    await startNode(server.client, options, running, node);
+    const hostsFile = join(dir, "hosts");
+    const services = await startServices({
+      client: server.client,
+      hostsFile,
+      clock,
+      log: log.with({ room: "services" }),
+    });
+    running.push(services);
+    await startNode(server.client, { ...options, hostsFile }, running, node);
     const kubeconfig = server.kubeconfig();
     if (!options.withoutControllers) running.push(await controllersOver(kubeconfig, options));
-    return { url: server.url, kubeconfig, client: server.client, close };
+    const { uploadUrl } = serveOver(kubeconfig, services, options, running);
+    return { url: server.url, kubeconfig, client: server.client, uploadUrl, close };
   } catch (cause) {
     await close();
     throw cause;
@@ -109,7 +122,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 
 async function startNode(
   client: KubeClient,
-  options: EmbeddedOptions,
+  options: EmbeddedOptions & { hostsFile: string },
   running: { close(): Promise<void> }[],
   node: { logs?: PodLogs },
 ): Promise<void> {
@@ -128,12 +141,36 @@ async function startNode(
     maxRunning,
     memoryLimits: options.memoryLimits ?? true,
     backoff: options.backoff ?? kubeletBackoff,
+    hostsFile: options.hostsFile,
     clock,
     log,
   });
   running.push(pods);
   node.logs = pods.logs;
   running.push(await startScheduler({ client, nodeName, clock, log }));
+}
+
+function serveOver(
+  kubeconfig: string,
+  { lookup }: Services,
+  { clock, log }: EmbeddedOptions,
+  running: { close(): Promise<void> }[],
+): { uploadUrl: Promise<string> } {
+  const client = clientNodeClient({ text: kubeconfig });
+  const plane = startControlPlane({
+    client,
+    namespace: cdiNamespace,
+    lookup,
+    clock,
+    log: log.with({ room: "control-plane" }),
+  });
+  running.push({
+    async close() {
+      await plane.close();
+      client.close();
+    },
+  });
+  return plane;
 }
 
 async function controllersOver(
@@ -154,6 +191,7 @@ async function controllersOver(
       pullPolicy: "IfNotPresent",
       verbosity: 1,
       addressRules: "allow:loopback",
+      uploadProxyNames,
     },
     signal: stop.signal,
   });

@@ -10,6 +10,7 @@ import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
 import type { Container, Pod, Terminated } from "./pod-types.ts";
 import type { PodVolumesMade } from "./pod-volumes.ts";
+import { isAsked, probeReadiness } from "./probes.ts";
 import type { ContainerFacts } from "./status.ts";
 import { terminationMessage } from "./termination.ts";
 import { containerFolder } from "./world.ts";
@@ -73,6 +74,8 @@ export async function runOnce(
     const ending = endWith(about, facts, started);
     const isReady = await started.ready;
     const startedAt = stamp(clock.now());
+    const probes = new AbortController();
+    const probing = isReady ? probe(about, facts, probes.signal) : undefined;
     if (isReady) {
       facts.state = { running: { startedAt } };
       tell(about, facts, "Started", `Started container ${container.name}`);
@@ -80,7 +83,9 @@ export async function runOnce(
       await about.publish();
     }
     const exit = await started.exited;
+    probes.abort();
     ending.abort();
+    await probing;
     await rm(processFile(folder), { force: true });
     await drain(writer, started);
     about.log.info("Container ended", { container: container.name, exitCode: exit.exitCode });
@@ -103,6 +108,24 @@ export async function runOnce(
     await group?.remove();
     await rm(join(folder, "root"), { recursive: true, force: true });
   }
+}
+
+/** Until the probe has passed the container is not ready. */
+async function probe(about: ContainerWorld, facts: ContainerFacts, signal: AbortSignal): Promise<void> {
+  const { readinessProbe } = facts.container;
+  if (!isAsked(readinessProbe)) return;
+  facts.probed = false;
+  await probeReadiness({
+    probe: readinessProbe,
+    container: facts.container,
+    podIp: about.podIp,
+    clock: about.world.clock,
+    signal,
+    onChange(ready) {
+      facts.probed = ready;
+      void about.publish();
+    },
+  }).catch((cause: unknown) => about.log.error("Probing a container failed", { cause }));
 }
 
 const drainLimitMs = 2000;

@@ -35,6 +35,13 @@ export interface EnvFrom {
   secretRef?: { name: string; optional?: boolean };
   configMapRef?: { name: string; optional?: boolean };
 }
+export interface Probe {
+  httpGet?: { scheme?: string; host?: string; port: number | string; path?: string };
+  tcpSocket?: { host?: string; port: number | string };
+  periodSeconds?: number;
+  timeoutSeconds?: number;
+  failureThreshold?: number;
+}
 export interface Container {
   name: string;
   image: string;
@@ -43,6 +50,8 @@ export interface Container {
   workingDir?: string;
   env?: EnvVar[];
   envFrom?: EnvFrom[];
+  ports?: { name?: string; containerPort: number }[];
+  readinessProbe?: Probe;
   volumeMounts?: { name: string; mountPath: string; readOnly?: boolean; subPath?: string }[];
   volumeDevices?: { name: string; devicePath: string }[];
   terminationMessagePath?: string;

@@ -10,6 +10,8 @@ export interface ContainerFacts {
   state: ContainerState;
   lastState: ContainerState;
   containerId?: string;
+  /** What its readiness probe says; absent where there is none. */
+  probed?: boolean;
   /** When it ended last, ms: the API's times are whole seconds. */
   endedMs?: number;
 }
@@ -63,13 +65,16 @@ export function statusOf(
   };
 }
 
+const isReady = ({ state, probed }: Pick<ContainerFacts, "state" | "probed">): boolean =>
+  state.running !== undefined && probed !== false;
+
 function containerStatus({ container, ...facts }: ContainerFacts, isInit: boolean): ContainerStatus {
   const { running, terminated } = facts.state;
   return {
     name: container.name,
     image: container.image,
     imageID: facts.containerId ? container.image : "",
-    ready: isInit ? terminated?.exitCode === 0 : running !== undefined,
+    ready: isInit ? terminated?.exitCode === 0 : isReady(facts),
     started: running !== undefined,
     restartCount: facts.restartCount,
     ...(facts.containerId ? { containerID: facts.containerId } : {}),
@@ -81,7 +86,7 @@ function containerStatus({ container, ...facts }: ContainerFacts, isInit: boolea
 function conditionsOf(facts: PodFacts, phase: PodPhase, before: readonly Condition[], nowMs: number): Condition[] {
   const done = phase === "Succeeded" ? { reason: "PodCompleted" } : undefined;
   const uninitialized = facts.init.filter(({ state }) => state.terminated?.exitCode !== 0);
-  const unready = facts.main.filter(({ state }) => !state.running);
+  const unready = facts.main.filter((one) => !isReady(one));
   const names = (some: readonly ContainerFacts[]): string => some.map(({ container }) => container.name).join(" ");
   const ready = (type: string): Omit<Condition, "lastTransitionTime"> => {
     if (done) return { type, status: "False", ...done };

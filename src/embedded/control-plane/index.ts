@@ -1,0 +1,157 @@
+// The installation's two programs that serve, run in this process as the controllers are: the aggregated API server and the upload
+// proxy. They start once the controllers have made their certificates, and speak to the API server over the wire.
+import { setMaxListeners } from "node:events";
+import type { LookupFunction } from "node:net";
+import { signingKeyIn, startApiServer, type ApiServer } from "../../apiserver/index.ts";
+import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
+import type { KubeSecret } from "../../api/core.ts";
+import { kinds } from "../../api/kinds.ts";
+import { services, signers } from "../../contract/install-names.ts";
+import { startCache, type Cache, type KubeClient } from "../../kube/index.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Log } from "../../lib/log.ts";
+import { startUploadProxy, type UploadProxy } from "../../../uploadproxy/index.ts";
+import { lead, register } from "./objects.ts";
+
+export interface ControlPlaneOptions {
+  client: KubeClient;
+  namespace: string;
+  /** Names of Services. */
+  lookup: LookupFunction;
+  clock: Clock;
+  log: Log;
+}
+
+export interface ControlPlane {
+  /** Where uploads go in; rejects when closed before. */
+  readonly uploadUrl: Promise<string>;
+  close(): Promise<void>;
+}
+
+const host = "127.0.0.1";
+/** Names of this machine the proxy's certificate bears. */
+export const uploadProxyNames = { dnsNames: ["localhost"], ips: [host] };
+
+/** Returns at once: nothing but uploads waits for these programs. */
+export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
+  const running: { close(): Promise<unknown> }[] = [];
+  const uploadUrl = run(options, running, stop.signal);
+  uploadUrl.catch((cause: unknown) => {
+    if (!stop.signal.aborted) options.log.error("Uploads are not served", { cause });
+  });
+  return {
+    uploadUrl,
+    async close() {
+      stop.abort(new Error("the control plane is closed"));
+      await uploadUrl.catch(() => undefined); // told above
+      for (const one of running.splice(0).reverse()) await one.close();
+    },
+  };
+}
+
+async function run(
+  { client, namespace, lookup, clock, log }: ControlPlaneOptions,
+  running: { close(): Promise<unknown> }[],
+  signal: AbortSignal,
+): Promise<string> {
+  const end = new AbortController();
+  const secrets = startCache({ client, kind: kinds.secret, namespace, clock, log }, end.signal);
+  running.push({
+    async close() {
+      end.abort();
+      await secrets.stopped;
+    },
+  });
+  await secrets.synced();
+  await register(client, namespace);
+  const pair = (name: string): Promise<LivePair> => livePair(secrets, namespace, name, signal);
+
+  const certificate = await pair(signers.api.leaf);
+  const api: ApiServer = await startApiServer({ client, namespace, host, port: 0, certificate, clock, log });
+  running.push(api);
+  certificate.onChange(() => api.renew(certificate.texts), log);
+  await lead(client, namespace, services.api, host, api.port);
+
+  const { publicKey } = await signingKeyIn(client, namespace);
+  const [serving, identity] = [await pair(signers.uploadProxy.leaf), await pair(signers.uploadClient.leaf)];
+  const start = (port: number): Promise<UploadProxy> =>
+    startUploadProxy({ client, namespace, host, port, publicKey, serving, identity, lookup, clock, log });
+  const proxy = await startWhereItWas(client, start);
+  running.push(proxy);
+  serving.onChange(() => proxy.renew(), log);
+  await lead(client, namespace, services.uploadProxy, host, proxy.port);
+  return publish(client, proxy.port);
+}
+
+const urlAt = (port: number): string => `https://${host}:${port}`;
+/** One that we wrote: an administrator's own is another. */
+const ours = new RegExp(`^https://${host.replaceAll(".", "\\.")}:(\\d+)$`);
+
+const configOf = async (client: KubeClient): Promise<CdiConfig | undefined> =>
+  (await client.get({ kind: kinds.cdiConfig, name: cdiConfigName })) as CdiConfig | undefined;
+
+/** Clients may have noted the address of an earlier run. */
+async function startWhereItWas(
+  client: KubeClient,
+  start: (port: number) => Promise<UploadProxy>,
+): Promise<UploadProxy> {
+  const before = ours.exec((await configOf(client))?.spec.uploadProxyURLOverride ?? "")?.[1];
+  if (before === undefined) return start(0);
+  return start(Number(before)).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "EADDRINUSE") throw cause;
+    return start(0);
+  });
+}
+
+/** Says in CDIConfig where the proxy is, unless somebody has said something else. */
+async function publish(client: KubeClient, port: number): Promise<string> {
+  const url = urlAt(port);
+  const override = (await configOf(client))?.spec.uploadProxyURLOverride;
+  if (!override || ours.test(override)) {
+    const ref = { kind: kinds.cdiConfig, name: cdiConfigName };
+    await client.patch(ref, { spec: { uploadProxyURLOverride: url } }, { type: "merge" });
+  }
+  return url;
+}
+
+interface LivePair {
+  /** Certificate and key, PEM, as they are now. */
+  readonly texts: readonly string[];
+  /** Its failure is logged: the former pair stays in use. */
+  onChange(handler: () => void, log: Log): void;
+}
+
+/** Resolves once the Secret is there. */
+async function livePair(secrets: Cache, namespace: string, name: string, signal: AbortSignal): Promise<LivePair> {
+  let texts: readonly string[] = [];
+  let changed: () => void = () => undefined;
+  const first = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => first.reject(signal.reason as Error), { once: true });
+  const take = (secret: KubeSecret | undefined): void => {
+    const now = ["tls.crt", "tls.key"].map((key) => Buffer.from(secret?.data?.[key] ?? "", "base64").toString("utf8"));
+    if (now.includes("") || now.every((text, at) => text === texts[at])) return;
+    texts = now;
+    first.resolve();
+    changed();
+  };
+  secrets.onChange(({ after }) => {
+    if (after?.metadata.name === name && after.metadata.namespace === namespace) take(after as KubeSecret);
+  });
+  await first.promise;
+  return {
+    get texts() {
+      return texts;
+    },
+    onChange(handler, log) {
+      changed = () => {
+        try {
+          handler();
+        } catch (cause) {
+          log.error("Keeping the former certificate", { secret: name, cause });
+        }
+      };
+    },
+  };
+}
