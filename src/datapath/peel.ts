@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { Fault } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { destroyWhole } from "./destroy-whole.ts";
-import { decoders } from "./decoders/index.ts";
+import { decoders, type DecodeResume } from "./decoders/index.ts";
 import { smallestDiskBytes, tooShort } from "./disk-rule.ts";
 import { peek } from "./peek.ts";
 import { sniffBytes, sniffCompression, type Compression } from "./sniff.ts";
@@ -21,10 +21,16 @@ export interface Peeled {
 }
 
 /**
+ * @param onPoint told of the outermost layer's points; they are of use only where it is the only one
  * @throws Fault ImageTooShort, ImageCorrupt, ImageRefused, and the source's own; the input is closed then, and so are the
  * tools that decoded it
  */
-export async function peel(input: Readable, signal: AbortSignal, log: Log): Promise<Peeled> {
+export async function peel(
+  input: Readable,
+  signal: AbortSignal,
+  log: Log,
+  onPoint?: DecodeResume["onPoint"],
+): Promise<Peeled> {
   const layers: Compression[] = [];
   let stream = input;
   try {
@@ -40,7 +46,7 @@ export async function peel(input: Readable, signal: AbortSignal, log: Log): Prom
       if (layers.length === deepest) {
         throw new Fault("ImageRefused", `more than ${deepest} layers of compression: ${layers.join(", ")}`);
       }
-      stream = await decoders[layer](rest, signal, log);
+      stream = await decoders[layer](rest, signal, log, layers.length === 0 ? { onPoint } : {});
       layers.push(layer);
     }
   } catch (cause) {

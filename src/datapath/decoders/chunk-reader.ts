@@ -2,6 +2,8 @@
 // one another without a length in front.
 
 export interface ChunkReader {
+  /** Bytes handed out so far, without those put back. */
+  readonly position: number;
   /** The next bytes, as they come; undefined at the end. */
   next(): Promise<Buffer | undefined>;
   /** Exactly so many bytes, fewer only at the end. Not meant for more than a header's worth. */
@@ -14,18 +16,21 @@ export interface ChunkReader {
 export function chunkReader(input: AsyncIterable<Buffer>): ChunkReader {
   const iterator = input[Symbol.asyncIterator]();
   let waiting: Buffer | undefined;
+  let position = 0;
   const reader: ChunkReader = {
+    get position() {
+      return position;
+    },
     async next() {
-      if (waiting) {
-        const bytes = waiting;
-        waiting = undefined;
-        return bytes;
-      }
-      for (;;) {
+      let bytes = waiting;
+      waiting = undefined;
+      while (!bytes || bytes.length === 0) {
         const { value, done } = await iterator.next();
         if (done) return undefined;
-        if (value.length > 0) return value;
+        bytes = value;
       }
+      position += bytes.length;
+      return bytes;
     },
     async take(count) {
       const parts: Buffer[] = [];
@@ -41,6 +46,7 @@ export function chunkReader(input: AsyncIterable<Buffer>): ChunkReader {
     },
     putBack(bytes) {
       if (bytes.length === 0) return;
+      position -= bytes.length;
       waiting = waiting ? Buffer.concat([bytes, waiting]) : bytes;
     },
   };

@@ -3,12 +3,15 @@
 import { Readable, type Writable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
 import { pulledStream } from "../pulled.ts";
+import { PointUnusable } from "./point.ts";
 
 export interface Decoder {
   /** Takes the encoded bytes. */
   readonly writable: Writable;
   /** Gives the decoded ones. May be the same stream. */
   readonly readable: Readable;
+  /** What it takes of, or instead of, the encoded bytes. Default: them. @throws what then ends the output */
+  readonly pass?: (chunk: Buffer) => readonly Buffer[];
   /** Asked at the end and after an error of the decoder. @returns what was wrong with the bytes */
   verdict(cause: unknown): Promise<Fault | undefined> | Fault | undefined;
   /** Ends whatever decodes; resolves when it is gone. Never rejects. */
@@ -23,7 +26,7 @@ export const corrupt = (name: string, complaint: string, cause?: unknown): Fault
   new Fault("ImageCorrupt", `unable to decompress ${name}: ${complaint}`, { cause });
 
 async function* decodedBytes(input: Readable, decoder: Decoder): AsyncGenerator<Buffer> {
-  const feeding = feed(input, decoder.writable);
+  const feeding = feed(input, decoder);
   let failure: unknown;
   try {
     for await (const chunk of decoder.readable) yield chunk as Buffer;
@@ -43,7 +46,7 @@ async function* decodedBytes(input: Readable, decoder: Decoder): AsyncGenerator<
  * Hands the decoder all bytes. What it no longer takes is read all the same: length and checksum are those of the whole source.
  * @returns the input's error, when it failed of itself
  */
-async function feed(input: Readable, decoder: Writable): Promise<unknown> {
+async function feed(input: Readable, { writable: decoder, pass }: Decoder): Promise<unknown> {
   let isOpen = true;
   let wake: (() => void) | undefined;
   const over = (): void => {
@@ -55,14 +58,17 @@ async function feed(input: Readable, decoder: Writable): Promise<unknown> {
   if (decoder instanceof Readable) decoder.once("end", over);
   decoder.on("drain", () => wake?.());
   try {
-    for await (const chunk of input) {
-      if (!isOpen || decoder.write(chunk) || !isOpen) continue;
-      await new Promise<void>((resolve) => (wake = resolve));
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      for (const piece of pass?.(chunk) ?? [chunk]) {
+        if (!isOpen || decoder.write(piece) || !isOpen) continue;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
     }
     if (isOpen) decoder.end();
     return undefined;
-  } catch {
+  } catch (cause) {
     decoder.destroy();
+    if (cause instanceof PointUnusable) return cause;
     // Undefined when it was destroyed from behind: that is no failure of the input.
     return input.errored ?? undefined;
   }

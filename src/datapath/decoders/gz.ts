@@ -9,6 +9,7 @@ import { isZero } from "../sinks/zero-blocks.ts";
 import { chunkReader, type ChunkReader } from "./chunk-reader.ts";
 import { decodeFrame } from "./frame.ts";
 import type { Decode } from "./index.ts";
+import type { DecodeResume } from "./point.ts";
 
 /** Large output pieces: fewer turns through the streams. */
 const pieceBytes = 1024 * 1024;
@@ -20,16 +21,24 @@ const damaged = (detail: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress gz: ${detail}`, { cause });
 const cutShort = (): Fault => damaged("unexpected end of the stream");
 
-export const decodeGz: Decode = (input, _signal, log) => pulledStream(members(input, log), { behind: input });
+export const decodeGz: Decode = (input, _signal, log, resume = {}) =>
+  pulledStream(members(input, log, resume), { behind: input });
 
-async function* members(input: Readable, log: Log): AsyncGenerator<Buffer> {
+async function* members(input: Readable, log: Log, { from, onPoint }: DecodeResume): AsyncGenerator<Buffer> {
   const reader = chunkReader(input);
-  do {
-    yield* member(reader);
-  } while (await hasAnotherMember(reader, log));
+  const inputBefore = from?.inputBytes ?? 0;
+  let outputBytes = from?.outputBytes ?? 0;
+  // The first has to be there; a point may be the end of the last.
+  let isNext = !from || (await hasAnotherMember(reader, log));
+  while (isNext) {
+    outputBytes += yield* member(reader);
+    onPoint?.({ inputBytes: inputBefore + reader.position, outputBytes });
+    isNext = await hasAnotherMember(reader, log);
+  }
 }
 
-async function* member(reader: ChunkReader): AsyncGenerator<Buffer> {
+/** @returns its decoded bytes */
+async function* member(reader: ChunkReader): AsyncGenerator<Buffer, number> {
   await skipHeader(reader);
   let checksum = 0;
   let lengthBytes = 0;
@@ -46,6 +55,7 @@ async function* member(reader: ChunkReader): AsyncGenerator<Buffer> {
   if (trailer.length < 8) throw cutShort();
   if (trailer.readUInt32LE(0) !== checksum) throw damaged("crc error");
   if (trailer.readUInt32LE(4) !== lengthBytes % 2 ** 32) throw damaged("length error");
+  return lengthBytes;
 }
 
 function faultOfEngine(cause: unknown): unknown {

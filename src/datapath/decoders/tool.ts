@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
 import { spawnTool, type ToolResult } from "../child.ts";
-import { corrupt, decodedStream } from "./decoded.ts";
+import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
 
 /** @throws Fault ToolMissing */
 export function decodeWithTool(
@@ -11,6 +11,7 @@ export function decodeWithTool(
   args: readonly string[],
   input: Readable,
   signal: AbortSignal,
+  pass?: Decoder["pass"],
 ): Readable {
   const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
   const { stdin: writable, stdout: readable } = child;
@@ -18,6 +19,7 @@ export function decodeWithTool(
   return decodedStream(input, {
     writable,
     readable,
+    ...(pass ? { pass } : {}),
     verdict: async () => complaintOf(name, tool, await child.done),
     async release() {
       child.stop();

@@ -4,18 +4,20 @@ import type { Duplex, Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
 import { findTool } from "../child.ts";
 import { destroyWhole } from "../destroy-whole.ts";
-import { corrupt, decodedStream } from "./decoded.ts";
+import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
 import type { Decode } from "./index.ts";
+import type { DecodeResume } from "./point.ts";
 import { decodeWithTool } from "./tool.ts";
+import { XzBlocks } from "./xz-blocks.ts";
 
 /** What parallel blocks may take together; xz goes on with fewer threads above it. */
 const parallelMemory = "96MiB";
 /** One thread may take this much: the dictionary of `xz -9` is 64 MiB. */
 const singleMemory = "256MiB";
 
-export const decodeXz: Decode = async (input, signal) => {
+export const decodeXz: Decode = async (input, signal, _log, resume) => {
   const tool = findTool("xz");
-  if (!tool) return await decodeNatively(input);
+  if (!tool) return await decodeNatively(input, resume);
   const parallel = decodesInParallel(tool) ? ["-T0", `--memlimit-mt-decompress=${parallelMemory}`] : [];
   return decodeWithTool(
     "xz",
@@ -23,8 +25,16 @@ export const decodeXz: Decode = async (input, signal) => {
     ["--decompress", "--stdout", `--memlimit-decompress=${singleMemory}`, ...parallel],
     input,
     signal,
+    followed(resume),
   );
 };
+
+/** Nobody to be told and nowhere to begin: then the bytes go as they are. @throws PointUnusable */
+function followed(resume: DecodeResume | undefined): Decoder["pass"] {
+  if (!resume?.from && !resume?.onPoint) return undefined;
+  const blocks = new XzBlocks(resume);
+  return (chunk) => blocks.pass(chunk);
+}
 
 const versions = new Map<string, boolean>();
 function decodesInParallel(tool: string): boolean {
@@ -38,12 +48,14 @@ function decodesInParallel(tool: string): boolean {
 }
 
 /** One thread, and slower than the tool. @throws Fault ToolMissing */
-export async function decodeNatively(input: Readable): Promise<Readable> {
+export async function decodeNatively(input: Readable, resume?: DecodeResume): Promise<Readable> {
+  const pass = followed(resume);
   const lzma = await loadLzma();
   const decoder = lzma.createStream("streamDecoder", { flags: lzma.CONCATENATED });
   return decodedStream(input, {
     writable: decoder,
     readable: decoder,
+    ...(pass ? { pass } : {}),
     verdict: (cause) => (isOfLzma(cause) ? corrupt("xz", cause.message, cause) : undefined),
     release: () => destroyWhole(decoder),
   });

@@ -6,6 +6,7 @@ import { pulledStream } from "../pulled.ts";
 import { chunkReader } from "./chunk-reader.ts";
 import { decodeFrame } from "./frame.ts";
 import type { Decode } from "./index.ts";
+import type { DecodeResume } from "./point.ts";
 
 const pieceBytes = 1024 * 1024;
 /** The window of `zstd --long=27`, 128 MiB: what decoding may take of memory. */
@@ -17,10 +18,13 @@ const skippableMagic = 0x184d2a50;
 const damaged = (detail: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress zst: ${detail}`, { cause });
 
-export const decodeZst: Decode = (input) => pulledStream(frames(input), { behind: input });
+export const decodeZst: Decode = (input, _signal, _log, resume = {}) =>
+  pulledStream(frames(input, resume), { behind: input });
 
-async function* frames(input: Readable): AsyncGenerator<Buffer> {
+async function* frames(input: Readable, { from, onPoint }: DecodeResume): AsyncGenerator<Buffer> {
   const reader = chunkReader(input);
+  const inputBefore = from?.inputBytes ?? 0;
+  let outputBytes = from?.outputBytes ?? 0;
   for (;;) {
     const magic = await reader.take(4);
     if (magic.length === 0) return;
@@ -28,10 +32,14 @@ async function* frames(input: Readable): AsyncGenerator<Buffer> {
     reader.putBack(magic);
     const params = { [constants.ZSTD_d_windowLogMax]: largestWindowLog };
     try {
-      yield* decodeFrame(createZstdDecompress({ chunkSize: pieceBytes, params }), reader);
+      for await (const piece of decodeFrame(createZstdDecompress({ chunkSize: pieceBytes, params }), reader)) {
+        outputBytes += piece.length;
+        yield piece;
+      }
     } catch (cause) {
       throw faultOfEngine(cause);
     }
+    onPoint?.({ inputBytes: inputBefore + reader.position, outputBytes });
   }
 }
 
