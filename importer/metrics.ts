@@ -54,6 +54,11 @@ export function importerMetricRows({ ownerUid, progress, listener, isCommitted, 
     row(transferMetrics.bytesTotal, "Bytes in all of the stage under way", () => progress.bytesTotal),
     row(transferMetrics.bytesRead, "Bytes taken from the source", () => progress.bytesRead),
     row(transferMetrics.bytesPerSecond, "Rate over the last seconds", () => meter.read(progress.bytesDone, now())),
+    row(
+      transferMetrics.resumedFromBytes,
+      "Where an earlier attempt's bytes were taken up again, bytes of the source",
+      () => progress.resumedFromBytes,
+    ),
     row(transferMetrics.stageIndex, "Number of the stage under way, from 0", () => progress.stageIndex),
     row(transferMetrics.stageCount, "Number of stages", () => progress.stageCount),
     {

@@ -92,6 +92,8 @@ export const Transfer = Type.Object({
   bytesTotal: Type.Optional(int64()),
   bytesPerSecond: Type.Optional(int64()),
   etaSeconds: Type.Optional(int64()),
+  /** Where an earlier attempt's bytes were taken up again, bytes of the source; 0 where that could not be, absent where there were none. */
+  resumedFromBytes: Type.Optional(int64()),
   /** Container starts so far, from 1. */
   attempt: Type.Optional(int32()),
   /** Catalog code of the last fault; absent while all is well. */

@@ -12,6 +12,8 @@ export const transferMetrics = {
   /** Bytes taken from the source so far. */
   bytesRead: "kubevirt_cdi_transfer_bytes_read",
   bytesPerSecond: "kubevirt_cdi_transfer_bytes_per_second",
+  /** Where an earlier attempt's bytes were taken up; no series where there were none. */
+  resumedFromBytes: "kubevirt_cdi_transfer_resumed_from_bytes",
   /** 1 with an extra label `stage` (datapath's Stage word). */
   stage: "kubevirt_cdi_transfer_stage",
   stageIndex: "kubevirt_cdi_transfer_stage_index",

@@ -1,4 +1,5 @@
 // How far an import is, as one number that only grows.
+import type { Log } from "../lib/log.ts";
 import type { Progress, Stage } from "./types.ts";
 
 export const newProgress = (): Progress => ({
@@ -25,6 +26,15 @@ export function enterStage(
   progress.bytesDone = 0;
   if (bytesTotal === undefined) delete progress.bytesTotal;
   else progress.bytesTotal = bytesTotal;
+}
+
+/**
+ * Tells that an earlier attempt's bytes are taken up from here, or (at 0) why they are not: to the log, to the metrics and so
+ * to the DataVolume's status.
+ */
+export function tellResumed(progress: Progress, log: Log, fromBytes: number, why?: string): void {
+  progress.resumedFromBytes = fromBytes;
+  log.info(fromBytes > 0 ? "Resuming" : "Starting over", { fromBytes, ...(why === undefined ? {} : { why }) });
 }
 
 /** Where a stage begins and ends within the whole. A local convert is quicker than the download before it. */

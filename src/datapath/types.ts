@@ -82,6 +82,8 @@ export interface Progress {
   /** Bytes written to the target (and not left as holes) so far. */
   bytesWritten: number;
   scratchPeakBytes: number;
+  /** Where an earlier attempt's bytes were taken up again, bytes of the source; 0: they were of no use. Absent: there were none. */
+  resumedFromBytes?: number;
 }
 export type Stage = "connecting" | "transferring" | "downloading" | "converting" | "finishing";
 

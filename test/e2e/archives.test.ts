@@ -59,7 +59,7 @@ const shown = (folder: string): string[] =>
     .filter((line) => line !== "" && !line.includes("|d|")) // a folder's size is its file system's affair
     .toSorted();
 
-test.each(wrappings)("%s is unpacked into the claim, without scratch space", async (wrapping) => {
+test.each(wrappings)("%s is unpacked into the claim, without scratch space", { timeout: 240_000 }, async (wrapping) => {
   const name = `archive-${wrapping}`;
   const body = server.files[`/a.tar.${wrapping}`] ?? Buffer.alloc(0);
   const checksum = `sha256:${createHash("sha256").update(body).digest("hex")}`;

@@ -50,7 +50,7 @@ async function showsRow(cluster: Embedded, name: string, when: string): Promise<
   expect(conditionOf(last, condition)?.message ?? "").toContain(text);
   expect(conditionOf(last, "Stalled")?.message).toContain(FAULTS[code].remedy);
   const told = async () => (await eventsAbout(cluster, name, "DataVolume")).map((event) => event.reason);
-  await expect.poll(told, { timeout: 5_000 }).toContain(code);
+  await expect.poll(told, { timeout: 60_000 }).toContain(code);
   return states;
 }
 
@@ -62,30 +62,34 @@ async function succeeds(cluster: Embedded, name: string): Promise<void> {
 
 const noGroups = process.getuid?.() === 0 ? undefined : "memory cgroups need root";
 
-test.skipIf(noGroups)(`killed at the memory limit${noGroups ? `: ${noGroups}` : ""}`, { timeout: 90_000 }, async () => {
-  const limitTo = (cluster: Embedded, memory: string): Promise<unknown> => {
-    const status = { defaultPodResourceRequirements: { limits: { memory }, requests: { memory: "16M" } } };
-    return cluster.client.patch(config, { status }, { type: "merge" });
-  };
-  const name = "hungry";
-  const cluster = await begun(name, (made) => limitTo(made, "56M"));
-  await showsRow(cluster, name, "killed at the memory limit");
-  // Each kill switches the way of writing: the next pod is told to go past the page cache, the one after it not.
-  const modes = new Set<string>();
-  const seen = (pod: Pod): boolean => {
-    const mode = pod.spec.containers[0]?.env?.find((one) => one.name === "CACHE_MODE")?.value ?? "";
-    const exit = pod.status?.containerStatuses?.[0]?.state?.terminated;
-    if (exit) expect(exit).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
-    modes.add(mode);
-    return modes.has("TRYNONE") && exit !== undefined;
-  };
-  await history<Pod>(cluster, kinds.pod, `importer-${name}`, seen);
-  expect([...modes]).toContain("TRYNONE");
-  await limitTo(cluster, "600M");
-  await succeeds(cluster, name);
-  const claim = (await cluster.client.get({ kind: kinds.claim, namespace: "default", name })) as Claim;
-  expect(claim.metadata.annotations?.[annotations.podPhase]).toBe("Succeeded");
-});
+test.skipIf(noGroups)(
+  `killed at the memory limit${noGroups ? `: ${noGroups}` : ""}`,
+  { timeout: 240_000 },
+  async () => {
+    const limitTo = (cluster: Embedded, memory: string): Promise<unknown> => {
+      const status = { defaultPodResourceRequirements: { limits: { memory }, requests: { memory: "16M" } } };
+      return cluster.client.patch(config, { status }, { type: "merge" });
+    };
+    const name = "hungry";
+    const cluster = await begun(name, (made) => limitTo(made, "56M"));
+    await showsRow(cluster, name, "killed at the memory limit");
+    // Each kill switches the way of writing: the next pod is told to go past the page cache, the one after it not.
+    const modes = new Set<string>();
+    const seen = (pod: Pod): boolean => {
+      const mode = pod.spec.containers[0]?.env?.find((one) => one.name === "CACHE_MODE")?.value ?? "";
+      const exit = pod.status?.containerStatuses?.[0]?.state?.terminated;
+      if (exit) expect(exit).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+      modes.add(mode);
+      return modes.has("TRYNONE") && exit !== undefined;
+    };
+    await history<Pod>(cluster, kinds.pod, `importer-${name}`, seen);
+    expect([...modes]).toContain("TRYNONE");
+    await limitTo(cluster, "600M");
+    await succeeds(cluster, name);
+    const claim = (await cluster.client.get({ kind: kinds.claim, namespace: "default", name })) as Claim;
+    expect(claim.metadata.annotations?.[annotations.podPhase]).toBe("Succeeded");
+  },
+);
 
 const quota = (hard: Record<string, string>) => ({
   apiVersion: "v1",
@@ -95,20 +99,24 @@ const quota = (hard: Record<string, string>) => ({
 });
 const quotaRef = { kind: kinds.resourceQuota, namespace: "default", name: "small" };
 
-test("an import within the quotas of its namespace, whose pod is limited below them", { timeout: 60_000 }, async () => {
-  const name = "fitting";
-  const hard = {
-    "requests.storage": "16Mi",
-    persistentvolumeclaims: "1",
-    pods: "1",
-    "limits.cpu": "1",
-    "limits.memory": "600M",
-  };
-  const cluster = await begun(name, ({ client }) => client.create(quota(hard), kinds.resourceQuota));
-  await succeeds(cluster, name);
-});
+test(
+  "an import within the quotas of its namespace, whose pod is limited below them",
+  { timeout: 240_000 },
+  async () => {
+    const name = "fitting";
+    const hard = {
+      "requests.storage": "16Mi",
+      persistentvolumeclaims: "1",
+      pods: "1",
+      "limits.cpu": "1",
+      "limits.memory": "600M",
+    };
+    const cluster = await begun(name, ({ client }) => client.create(quota(hard), kinds.resourceQuota));
+    await succeeds(cluster, name);
+  },
+);
 
-test("the claim would exceed a quota", { timeout: 60_000 }, async () => {
+test("the claim would exceed a quota", { timeout: 240_000 }, async () => {
   const name = "large";
   const hard = (storage: string) => ({ "requests.storage": storage });
   const cluster = await begun(name, ({ client }) => client.create(quota(hard("8Mi")), kinds.resourceQuota));
@@ -120,7 +128,7 @@ test("the claim would exceed a quota", { timeout: 60_000 }, async () => {
   await expect.poll(used).toEqual({ hard: hard("1Gi"), used: hard("16Mi") });
 });
 
-test("the pod would exceed a quota", { timeout: 60_000 }, async () => {
+test("the pod would exceed a quota", { timeout: 240_000 }, async () => {
   const name = "many";
   const hard = (memory: string) => ({ "limits.memory": memory, pods: "3" });
   const cluster = await begun(name, ({ client }) => client.create(quota(hard("500M")), kinds.resourceQuota));

@@ -42,7 +42,7 @@ const rows = faultRows
   .map((row, index) => ({ ...row, name: `row-${index}` }))
   .filter(({ when, isLong }) => !limitRows.includes(when) && (isLongRun || isLong !== true));
 
-test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 120_000 }, async (row, context) => {
+test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 360_000 }, async (row, context) => {
   const { when, code, attempts, phase, condition, reason, text, name } = row;
   const why = made.impossible[when];
   if (why) return context.skip(why);
@@ -51,7 +51,7 @@ test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 120_000 },
   if (!world) throw new Error(`nothing makes "${when}" happen`);
   const wish: Wish = { name, size: "16Mi", ...world.wish };
   await cluster.client.create(dataVolumeOf(wish), kinds.dataVolume);
-  const watching = history<DataVolume>(cluster, kinds.dataVolume, name, isOver, row.isLong ? 1_500_000 : 90_000);
+  const watching = history<DataVolume>(cluster, kinds.dataVolume, name, isOver, row.isLong ? 1_500_000 : 300_000);
   await Promise.all([world.meanwhile?.(), watching]);
   const states = await watching;
   const last = states.at(-1) as DataVolume;
@@ -64,19 +64,21 @@ test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 120_000 },
   expecting(last.status?.phase ?? "").toBe(phase);
   expecting(last.status?.transfer).toMatchObject({ code, remedy: FAULTS[code].remedy });
   expecting(conditionOf(last, "Stalled")).toMatchObject({ status: "True", reason: code });
+  const stage = stageIn(text);
+  if (stage) expecting(states.map((one) => one.status?.transfer?.stage)).toContain(stage);
   if (attempts !== "always" && attempts !== "none") {
     expecting(shown(last)).toContain(text);
     expecting(last.status?.restartCount ?? 0).toBe(attempts - 1);
     if (attempts > 1) expecting(states.some(phaseIs("ImportInProgress"))).toBe(true);
     const pod = { kind: kinds.pod, namespace: "default", name: `importer-${name}` };
-    await expecting.poll(() => cluster.client.get(pod), { timeout: 10_000 }).toBeUndefined();
+    await expecting.poll(() => cluster.client.get(pod), { timeout: 60_000 }).toBeUndefined();
     const disk = await diskOf(cluster, name);
     if (disk) expecting(holdsImage(disk, image)).toBe(false);
   }
   if (attempts === "none") expecting(last.status?.restartCount ?? 0).toBe(0);
   const codesTold = async (): Promise<number> =>
     (await eventsAbout(cluster, name, "DataVolume")).filter((event) => event.reason === code).length;
-  await expecting.poll(codesTold, { timeout: 5_000 }).toBe(1);
+  await expecting.poll(codesTold, { timeout: 60_000 }).toBe(1);
   await cluster.client.delete({ kind: kinds.dataVolume, namespace: "default", name });
 
   function isOver(dv: DataVolume): boolean {
@@ -85,6 +87,12 @@ test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 120_000 },
     return phaseIs("Failed", "Succeeded")(dv) || (attempts === "always" && (dv.status?.restartCount ?? 0) >= restarts);
   }
 });
+
+/** The data path's stage that an importer's text names. */
+function stageIn(text: string): string | undefined {
+  if (/^Unable to connect to |Unable to obtain information/.test(text)) return "connecting";
+  return text.includes("Unable to transfer source data to target") ? "transferring" : undefined;
+}
 
 const passing: Record<(typeof fineRows)[number], () => ReturnType<MadeWorlds["one"]>> = {
   "500 three times, then fine": () => made.one("/a.img", image, { status: 500, times: 3 }),
@@ -95,11 +103,11 @@ const passing: Record<(typeof fineRows)[number], () => ReturnType<MadeWorlds["on
   "no ranges and no validator": () => made.one("/a.img", image, { ranges: false, etag: "" }),
 };
 
-test.for(fineRows)("%s, succeeds", { timeout: 90_000 }, async (when) => {
+test.for(fineRows)("%s, succeeds", { timeout: 300_000 }, async (when) => {
   const name = `fine-${fineRows.indexOf(when)}`;
   const { wish } = await passing[when]();
   await cluster.client.create(dataVolumeOf({ name, size: "16Mi", ...wish }), kinds.dataVolume);
-  await history<DataVolume>(cluster, kinds.dataVolume, name, phaseIs("Succeeded"), 60_000);
+  await history<DataVolume>(cluster, kinds.dataVolume, name, phaseIs("Succeeded"), 240_000);
   expect(holdsImage((await diskOf(cluster, name)) as Buffer, image)).toBe(true);
 });
 

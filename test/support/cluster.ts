@@ -92,7 +92,7 @@ export async function history<T extends KubeObject>(
   kind: KindRef,
   name: string,
   until: (object: T) => boolean,
-  limitMs = 40_000,
+  limitMs = 120_000,
 ): Promise<T[]> {
   const states: T[] = [];
   const signal = AbortSignal.timeout(limitMs);

@@ -58,6 +58,7 @@ function startOver({ claim, pod }: ImportFacts): Plan {
     [annotations.runningConditionMessage]: null,
     [annotations.runningConditionReason]: null,
     [ourAnnotations.importCode]: null,
+    [ourAnnotations.importStage]: null,
     [ourAnnotations.importAttempt]: null,
     [ourAnnotations.importRetried]: annotationOf(claim, annotations.importRetry),
   };

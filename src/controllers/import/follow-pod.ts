@@ -17,6 +17,7 @@ import {
   messageOf,
   saysChecksumMismatch,
   saysScratchNeeded,
+  stageOfExit,
   statusOf,
 } from "../parts/fault-of-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
@@ -103,6 +104,7 @@ function succeeded(claim: Claim, pod: Pod, exit: TerminatedState | undefined): P
     [annotations.importRequiresScratch]:
       annotationOf(claim, annotations.importRequiresScratch) === undefined ? undefined : "false",
     [ourAnnotations.importCode]: null,
+    [ourAnnotations.importStage]: null,
     [ourAnnotations.importAttempt]: null,
     [ourAnnotations.importDelivered]: null,
     [ourAnnotations.importRetried]: null,
@@ -133,6 +135,7 @@ function stumbled(seen: WithPod, exit: TerminatedState, options: ControllerOptio
     ...mirrored(claim, pod),
     ...scratchSteps({ ...seen, options }).wanted,
     [ourAnnotations.importCode]: code,
+    [ourAnnotations.importStage]: stageOfExit(exit) ?? null,
     [ourAnnotations.importAttempt]: String(exits),
     [ourAnnotations.importDelivered]: delivered ? "true" : undefined,
   };
@@ -149,6 +152,7 @@ function failed({ claim, pod }: WithPod, exit: TerminatedState): Plan {
     [annotations.podPhase]: "Failed",
     [annotations.importFatalError]: "true",
     [ourAnnotations.importCode]: code,
+    [ourAnnotations.importStage]: stageOfExit(exit) ?? null,
     [ourAnnotations.importAttempt]: String(exitsOf(pod)),
     [ourAnnotations.importRetried]: annotationOf(claim, annotations.importRetry),
   };

@@ -68,6 +68,19 @@ export function faultOfExit(exit: TerminatedState): FaultCode {
   return codeOfExit(exit.exitCode) ?? texts.find(([pattern]) => pattern.test(text))?.[1] ?? "Unclassified";
 }
 
+/** What a text says of where it came: upstream's words, and the stage of the data path (interfaces/importer.md 5.1). */
+const stages: readonly (readonly [RegExp, string])[] = [
+  [/^Unable to connect to |Unable to obtain information about data source/, "connecting"],
+  [/Unable to transfer source data to scratch space/, "downloading"],
+  [/Unable to transfer source data to target (file|directory)/, "transferring"],
+  [/Unable to convert source data to target format/, "converting"],
+  [/Unable to resize disk image to requested size/, "finishing"],
+];
+
+/** @returns undefined where the text does not tell */
+export const stageOfExit = (exit: TerminatedState): string | undefined =>
+  stages.find(([pattern]) => pattern.test(exit.message ?? ""))?.[1];
+
 /** Texts of failures that came after the source had answered with bytes begin so (importer.md section 4.1). */
 export const cameAfterBytes = (exit: TerminatedState): boolean =>
   (exit.message ?? "").startsWith("Unable to process data: ");

@@ -5,6 +5,8 @@ const cdi = <K extends string>(key: K) => `cdi.kubevirt.io/${key}` as const;
 export const ourAnnotations = {
   /** Catalog code of the last fault; absent while all is well. */
   importCode: cdi("storage.import.code"),
+  /** The data path's stage in which that fault came. */
+  importStage: cdi("storage.import.stage"),
   /** Failed container exits of the pod so far, as the kubelet counts them. */
   importAttempt: cdi("storage.import.attempt"),
   /** "true" once the source has sent a byte: from then on no HTTP status is final. */

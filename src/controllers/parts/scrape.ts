@@ -13,6 +13,7 @@ export interface Reading {
   stage?: string;
   stageIndex?: number;
   stageCount?: number;
+  resumedFromBytes?: number;
 }
 
 const scrapeTimeoutMs = 2_000;

@@ -33,7 +33,7 @@ const additions = new Map([
   ...["stageIndex", "stageCount", "attempt"].flatMap((name) =>
     added(`transfer.properties.${name}`, "integer", "int32"),
   ),
-  ...["bytesDone", "bytesTotal", "bytesPerSecond", "etaSeconds"].flatMap((name) =>
+  ...["bytesDone", "bytesTotal", "bytesPerSecond", "etaSeconds", "resumedFromBytes"].flatMap((name) =>
     added(`transfer.properties.${name}`, "integer", "int64"),
   ),
 ]);

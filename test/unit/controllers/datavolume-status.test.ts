@@ -234,7 +234,7 @@ describe("progress and transfer", () => {
     bytesTotal: 40 * mib,
     bytesPerSecond: 1_234_567,
     stage: "transferring",
-    stageIndex: 1,
+    stageIndex: 0,
     stageCount: 2,
   };
   test("is rounded", () => {
@@ -255,6 +255,43 @@ describe("progress and transfer", () => {
     const first = compute({ claim, reading }).status;
     const next = compute({ claim, status: first, reading: { ...reading, bytesPerSecond: 900_000 } }).status;
     expect(statusPatch(first, next, new Set())).toBeUndefined();
+  });
+  test("where an earlier attempt was taken up is told", () => {
+    const { status } = compute({ claim, reading: { ...reading, resumedFromBytes: 5 * mib } });
+    expect(status.transfer).toMatchObject({ resumedFromBytes: 5 * mib });
+    const over = compute({ claim, status, reading: { ...reading, resumedFromBytes: 0 } });
+    expect(over.status.transfer).toMatchObject({ resumedFromBytes: 0 });
+  });
+  test("progress never falls, transfer tells what is begun anew", () => {
+    const first = compute({ claim, reading: { ...reading, percent: 60 } }).status;
+    const { status } = compute({ claim, status: first, reading: { ...reading, percent: 3.5, bytesDone: mib } });
+    expect(status.progress).toBe("60.00%");
+    expect(status.transfer?.bytesDone).toBe(mib);
+    expect(compute({ claim, status, reading: { ...reading, percent: 61 } }).status.progress).toBe("61.00%");
+  });
+  test.each([
+    { when: "the stage that failed", said: "converting", transfer: { stage: "converting" } },
+    {
+      when: "the same stage: how far it was",
+      said: "transferring",
+      transfer: { stage: "transferring", bytesDone: 10 * mib },
+    },
+    {
+      when: "no word of it: where it was seen last",
+      said: undefined,
+      transfer: { stage: "transferring", bytesDone: 10 * mib },
+    },
+  ])("a failure tells $when", ({ said, transfer }) => {
+    const before = compute({ claim, reading }).status;
+    const failed = podIs("Running", {
+      ...runningSays("false", "Error", "it broke"),
+      [ourAnnotations.importCode]: "ConversionFailed",
+      ...(said ? { [ourAnnotations.importStage]: said } : {}),
+    });
+    const { status } = compute({ claim: failed, status: before });
+    expect(status.transfer).toMatchObject({ ...transfer, code: "ConversionFailed" });
+    expect(status.transfer).not.toHaveProperty("bytesPerSecond");
+    expect(status.transfer?.bytesDone).toBe("bytesDone" in transfer ? transfer.bytesDone : undefined);
   });
   test.each([
     { when: "100 is withheld until the end", percent: 100, is: "N/A" },

@@ -4,6 +4,7 @@ import type { Claim } from "../../../api/core.ts";
 import type { Transfer } from "../../../api/data-volume.ts";
 import type { DataVolumePhase } from "../../../api/phases.ts";
 import { FAULTS } from "../../../lib/faults.ts";
+import { isSame } from "../../../kube/index.ts";
 import { faultCodeOf } from "../../parts/fault-of-claim.ts";
 import { ourAnnotations } from "../../parts/our-annotations.ts";
 import type { Reading } from "../../parts/scrape.ts";
@@ -27,7 +28,7 @@ export function transferOf({ claim, phase, before, reading }: TransferFacts): Tr
   const moved =
     phase === "Succeeded" ? finished(before, reading) : movement(before, running ? reading : undefined, running);
   return {
-    ...moved,
+    ...(code && !running ? stoppedIn(moved, said[ourAnnotations.importStage]) : moved),
     // A finished import is not counted anew: its failures were cleared from the claim.
     attempt: phase === "Succeeded" ? (before?.attempt ?? 1) : Math.max(1, running ? failures + 1 : failures),
     ...(code ? { code, remedy: FAULTS[code].remedy } : {}),
@@ -49,8 +50,16 @@ function movement(before: Transfer | undefined, reading: Reading | undefined, ru
     return still;
   }
   const next = rounded(reading);
-  const stands = next.bytesDone === last.bytesDone && next.bytesTotal === last.bytesTotal && next.stage === last.stage;
+  const { bytesPerSecond: _nextRate, etaSeconds: _nextEta, ...moving } = next;
+  const { bytesPerSecond: _lastRate, etaSeconds: _lastEta, ...stood } = last;
+  const stands = isSame(moving, stood);
   return stands ? last : next;
+}
+
+/** Where it failed, in the importer's own words; counts of another stage tell nothing then. */
+function stoppedIn(moved: Movement, stage: string | undefined): Movement {
+  if (stage === undefined || moved.stage === stage) return moved;
+  return { stage };
 }
 
 function finished(before: Transfer | undefined, reading: Reading | undefined): Movement {
@@ -63,7 +72,8 @@ function finished(before: Transfer | undefined, reading: Reading | undefined): M
 }
 
 /** Bytes in whole MiB unless at the end, rates in two digits: small enough steps, no noise. */
-function rounded({ stage, stageIndex, stageCount, bytesDone, bytesTotal, bytesPerSecond }: Reading): Movement {
+function rounded(reading: Reading): Movement {
+  const { stage, stageIndex, stageCount, bytesDone, bytesTotal, bytesPerSecond, resumedFromBytes } = reading;
   const done =
     bytesDone === undefined || bytesDone === bytesTotal ? bytesDone : Math.floor(bytesDone / mebibyte) * mebibyte;
   const rate = bytesPerSecond === undefined ? undefined : Math.round(Number(bytesPerSecond.toPrecision(2)));
@@ -71,17 +81,22 @@ function rounded({ stage, stageIndex, stageCount, bytesDone, bytesTotal, bytesPe
   const eta = rate && left !== undefined ? Math.ceil(left / rate) : undefined;
   const rows = Object.entries({
     stage,
-    stageIndex,
+    // People count from 1.
+    stageIndex: stageIndex === undefined ? undefined : stageIndex + 1,
     stageCount,
     bytesDone: done,
     bytesTotal,
     bytesPerSecond: rate,
     etaSeconds: eta,
+    resumedFromBytes,
   });
   return Object.fromEntries(rows.filter(([, value]) => value !== undefined)) as Movement;
 }
 
-/** "NN.NN%", "N/A" while unknown, "100.0%" at the end and never before. */
+/**
+ * "NN.NN%", "N/A" while unknown, "100.0%" at the end and never before. It never falls while a claim is being filled: what an
+ * attempt begins anew shows in `transfer`.
+ */
 export function progressOf({
   claim,
   phase,
@@ -93,5 +108,5 @@ export function progressOf({
   const last = started && before !== undefined && !before.startsWith("100") ? before : "N/A";
   if (reading?.percent === undefined) return last;
   const text = `${reading.percent.toFixed(2)}%`;
-  return text.startsWith("100") ? last : text;
+  return text.startsWith("100") || Number.parseFloat(text) < Number.parseFloat(last) ? last : text;
 }
