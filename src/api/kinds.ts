@@ -17,6 +17,21 @@ const cdi = (kind: string, plural: string, namespaced: boolean): KindRef => ({
   namespaced,
 });
 
+const rbac = (kind: string, plural: string, namespaced: boolean): KindRef => ({
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  kind,
+  plural,
+  namespaced,
+});
+
+/** Kinds that are only ever asked, never stored. */
+const asked = (group: string, kind: string, plural: string, namespaced = false): KindRef => ({
+  apiVersion: `${group}.k8s.io/v1`,
+  kind,
+  plural,
+  namespaced,
+});
+
 export const kinds = {
   namespace: core("Namespace", "namespaces", false),
   node: core("Node", "nodes", false),
@@ -54,6 +69,17 @@ export const kinds = {
     plural: "uploadtokenrequests",
     namespaced: true,
   },
+  role: rbac("Role", "roles", true),
+  roleBinding: rbac("RoleBinding", "rolebindings", true),
+  clusterRole: rbac("ClusterRole", "clusterroles", false),
+  clusterRoleBinding: rbac("ClusterRoleBinding", "clusterrolebindings", false),
+  tokenRequest: asked("authentication", "TokenRequest", "tokenrequests"),
+  tokenReview: asked("authentication", "TokenReview", "tokenreviews"),
+  selfSubjectReview: asked("authentication", "SelfSubjectReview", "selfsubjectreviews"),
+  subjectAccessReview: asked("authorization", "SubjectAccessReview", "subjectaccessreviews"),
+  localSubjectAccessReview: asked("authorization", "LocalSubjectAccessReview", "localsubjectaccessreviews", true),
+  selfSubjectAccessReview: asked("authorization", "SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+  selfSubjectRulesReview: asked("authorization", "SelfSubjectRulesReview", "selfsubjectrulesreviews"),
   dataVolume: cdi("DataVolume", "datavolumes", true),
   cdiConfig: cdi("CDIConfig", "cdiconfigs", false),
   storageProfile: cdi("StorageProfile", "storageprofiles", false),

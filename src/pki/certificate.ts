@@ -27,6 +27,8 @@ export interface KeyedCertificate {
 
 export interface CertificateRequest {
   readonly commonName: string;
+  /** Groups of the user, where the certificate is one of a client of Kubernetes. */
+  readonly organizations?: readonly string[];
   readonly dnsNames?: readonly string[];
   readonly ips?: readonly string[];
   readonly usages: readonly ("server" | "client")[];
@@ -66,7 +68,7 @@ export async function issueCertificate(
     await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
   ];
   const signingKey = await importKey(authority.key);
-  const subject = nameOf(request.commonName);
+  const subject = nameOf(request.commonName, request.organizations);
   return seal({ subject, issuer: issuer.subjectName.toJSON(), span: request, keys, signingKey, extensions });
 }
 
@@ -122,7 +124,10 @@ async function leafExtensions(request: CertificateRequest, publicKey: CryptoKey)
 }
 
 /** The structured form, so that no character of a name is read as syntax. */
-const nameOf = (commonName: string): DistinguishedName => [{ CN: [commonName] }];
+const nameOf = (commonName: string, organizations: readonly string[] = []): DistinguishedName => [
+  ...organizations.map((name) => ({ O: [name] })),
+  { CN: [commonName] },
+];
 
 function checkedIp(value: string): string {
   if (isIP(value) === 0) throw new Error(`${JSON.stringify(value)} is not an IP address`);

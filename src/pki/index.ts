@@ -14,3 +14,4 @@ export {
   type Lifetime,
 } from "./rotation.ts";
 export { watchFiles, type WatchedFiles } from "./watched-files.ts";
+export { claimsIn, signClaims } from "./signed-claims.ts";

@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { masters } from "./auth/user.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { issueCertificate, makeAuthority, type KeyedCertificate } from "../../pki/index.ts";
 
@@ -13,6 +14,8 @@ export interface Credentials {
   authority: KeyedCertificate;
   server: KeyedCertificate;
   admin: KeyedCertificate;
+  /** What ServiceAccount tokens are signed with. */
+  accounts: KeyedCertificate;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -25,12 +28,18 @@ export async function openCredentials(dir: string, clock: Clock): Promise<Creden
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const known = await load(dir, "ca", clock);
   const authority = known ?? (await save(dir, "ca", await makeAuthority("cdi embedded", validMs, clock)));
-  const issue = async (name: string, usage: "server" | "client", commonName: string): Promise<KeyedCertificate> => {
+  const issue = async (
+    name: string,
+    usage: "server" | "client",
+    commonName: string,
+    ...organizations: string[]
+  ): Promise<KeyedCertificate> => {
     const kept = known && (await load(dir, name, clock));
-    if (kept) return kept;
+    if (kept && organizationsIn(kept) === organizations.join("\n")) return kept;
     const now = clock.now();
     const made = await issueCertificate(authority, {
       commonName,
+      organizations,
       usages: [usage],
       notBefore: now - 60_000,
       notAfter: now + validMs,
@@ -46,9 +55,14 @@ export async function openCredentials(dir: string, clock: Clock): Promise<Creden
   return {
     authority,
     server: await issue("server", "server", "kube-apiserver"),
-    admin: await issue("admin", "client", adminName),
+    admin: await issue("admin", "client", adminName, masters),
+    accounts: await issue("accounts", "client", "service-accounts"),
   };
 }
+
+/** One a line. A certificate of an earlier version, without its group, is made anew. */
+const organizationsIn = ({ certificate }: KeyedCertificate): string =>
+  [...new X509Certificate(certificate).subject.matchAll(/^O=(.*)$/gm)].map(([, name]) => name).join("\n");
 
 async function load(dir: string, name: string, clock: Clock): Promise<KeyedCertificate | undefined> {
   const text = await readFile(join(dir, `${name}.pem`), "utf8").catch((cause: NodeJS.ErrnoException) => {

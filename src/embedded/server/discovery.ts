@@ -1,7 +1,9 @@
 // What the server says of itself: version, groups, kinds; plain and aggregated.
+import { kinds } from "../../api/kinds.ts";
+import type { KindRef } from "../../api/meta.ts";
 import { noSuchPath } from "./errors.ts";
 import type { Registry } from "./registry.ts";
-import type { Resource } from "./resource.ts";
+import { groupOf, versionOf, type Resource } from "./resource.ts";
 import { patchableVerbs, verbs } from "./verbs.ts";
 
 export const kubernetesVersion = "v1.32.0";
@@ -21,12 +23,23 @@ export const versionInfo = {
 interface Part {
   name: string;
   verbs: readonly string[];
+  /** Of what is sent and answered, where that is another kind. */
+  kind?: KindRef;
 }
 /** Subresources that a kind has. */
 const partsOf = (resource: Resource): Part[] => [
   ...(resource.hasStatus ? [{ name: "status", verbs: patchableVerbs }] : []),
   ...(resource.apiVersion === "v1" && resource.plural === "pods" ? [{ name: "log", verbs: ["get"] }] : []),
+  ...(resource.apiVersion === "v1" && resource.plural === "serviceaccounts"
+    ? [{ name: "token", verbs: ["create"], kind: kinds.tokenRequest }]
+    : []),
 ];
+
+const partKind = ({ apiVersion, kind }: KindRef) => ({
+  group: groupOf(apiVersion),
+  version: versionOf(apiVersion),
+  kind,
+});
 
 const groupsOf = (registry: Registry): string[] =>
   [...new Set(registry.all().map(({ group }) => group))].filter((group) => group !== "");
@@ -69,7 +82,7 @@ export function apiResourceList(registry: Registry, apiVersion: string): object 
         singularName: singular,
         namespaced,
         kind,
-        verbs,
+        verbs: one.verbs ?? verbs,
         ...(shortNames.length > 0 ? { shortNames } : {}),
         ...(categories.length > 0 ? { categories } : {}),
       },
@@ -77,7 +90,8 @@ export function apiResourceList(registry: Registry, apiVersion: string): object 
         name: `${plural}/${part.name}`,
         singularName: "",
         namespaced,
-        kind,
+        ...(part.kind ? { group: groupOf(part.kind.apiVersion), version: versionOf(part.kind.apiVersion) } : {}),
+        kind: part.kind?.kind ?? kind,
         verbs: part.verbs,
       })),
     ];
@@ -88,7 +102,11 @@ export function apiResourceList(registry: Registry, apiVersion: string): object 
 /** @param core the core group alone ("/api"), else all others ("/apis") */
 export function aggregatedDiscovery(registry: Registry, core: boolean, version: string): object {
   const groups = core ? [""] : groupsOf(registry);
-  const kindOf = ({ group, version: of, kind }: Resource): object => ({ group, version: of, kind });
+  const kindOf = ({ group, version: of, kind }: Pick<Resource, "group" | "version" | "kind">): object => ({
+    group,
+    version: of,
+    kind,
+  });
   const versionItem = (group: string, of: string): object => ({
     version: of,
     freshness: "Current",
@@ -100,12 +118,12 @@ export function aggregatedDiscovery(registry: Registry, core: boolean, version: 
         responseKind: kindOf(one),
         scope: one.namespaced ? "Namespaced" : "Cluster",
         singularResource: one.singular,
-        verbs,
+        verbs: one.verbs ?? verbs,
         ...(one.shortNames.length > 0 ? { shortNames: one.shortNames } : {}),
         ...(one.categories.length > 0 ? { categories: one.categories } : {}),
         subresources: partsOf(one).map((part) => ({
           subresource: part.name,
-          responseKind: kindOf(one),
+          responseKind: part.kind ? kindOf(partKind(part.kind)) : kindOf(one),
           verbs: part.verbs,
         })),
       })),

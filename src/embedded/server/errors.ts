@@ -48,7 +48,8 @@ export function statusOf(error: unknown): { code: number; body: object } {
   return { code: known.status, body };
 }
 
-const about = (resource: Resource, name: string): StatusDetails => ({
+type Named = Pick<Resource, "group" | "kind" | "plural">;
+const about = (resource: Named, name: string): StatusDetails => ({
   name,
   ...(resource.group ? { group: resource.group } : {}),
   kind: resource.plural,
@@ -70,6 +71,20 @@ export const forbidden = (resource: Resource, name: string, why: string, causes?
     ...about(resource, name),
     ...(causes ? { causes } : {}),
   });
+/** The 403 of authorization, which knows resources by name only. */
+export const forbiddenAttributes = (
+  { group, resource, name }: { group?: string; resource?: string; name?: string },
+  why: string,
+): ApiError => {
+  const what = resource
+    ? `${group ? `${resource}.${group}` : resource}${name ? ` ${JSON.stringify(name)}` : ""} is `
+    : "";
+  return new ApiError(403, "Forbidden", `${what}forbidden: ${why}`, {
+    ...(name ? { name } : {}),
+    ...(group ? { group } : {}),
+    ...(resource ? { kind: resource } : {}),
+  });
+};
 export const badRequest = (message: string): ApiError => new ApiError(400, "BadRequest", message);
 export const unauthorized = (): ApiError => new ApiError(401, "Unauthorized", "Unauthorized");
 export const noSuchPath = (): ApiError =>
@@ -99,7 +114,7 @@ export const wrongListOptions = (field: string, why: string, reason: string): Ap
   wrongOptions("ListOptions", field, why, reason);
 
 /** 422 with one cause a complaint. */
-export function invalid(resource: Resource, name: string, errors: readonly FieldError[]): ApiError {
+export function invalid(resource: Named, name: string, errors: readonly FieldError[]): ApiError {
   const texts = errors.map(({ field, message }) => `${field}: ${message}`);
   const shown = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const kind = resource.group ? `${resource.kind}.${resource.group}` : resource.kind;

@@ -2,8 +2,7 @@
 import { createServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { TLSSocket } from "node:tls";
-import { adminName, type Credentials } from "./credentials.ts";
+import type { Credentials } from "./credentials.ts";
 
 export interface Listener {
   port: number;
@@ -49,17 +48,4 @@ export async function listen(
         server.closeAllConnections();
       }),
   };
-}
-
-/** Asked once a connection: reading a certificate takes longer than many a request. */
-const admins = new WeakMap<TLSSocket, boolean>();
-
-/** A certificate of our authority with the administrator's name. */
-export function hasAdminCertificate(request: IncomingMessage): boolean {
-  const socket = request.socket as TLSSocket;
-  const known = admins.get(socket);
-  if (known !== undefined) return known;
-  const answer = socket.authorized && socket.getPeerCertificate().subject?.CN === adminName;
-  admins.set(socket, answer);
-  return answer;
 }

@@ -6,13 +6,16 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Store } from "../store/index.ts";
 import type { AdmissionHook, PodLogs } from "../types.ts";
+import { accountTokens } from "./auth/account-tokens.ts";
+import { startRoleAggregation } from "./auth/aggregate-roles.ts";
+import { ensureRoles } from "./auth/default-roles.ts";
 import { inProcessClient } from "./client.ts";
 import { startContentCleanup } from "./content-cleanup.ts";
 import { kubeconfigFor, openCredentials } from "./credentials.ts";
 import { startEventExpiry } from "./event-expiry.ts";
 import { startGarbageCollector } from "./garbage-collector.ts";
-import { hasAdminCertificate, listen } from "./https.ts";
 import { startQuotaStatus } from "./quota/status.ts";
+import { listen } from "./https.ts";
 import { openRegistry } from "./registry.ts";
 import { route } from "./routes.ts";
 import type { World } from "./world.ts";
@@ -51,9 +54,11 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   const world: World = { store, registry, clock, log, admission };
   const client = inProcessClient(world);
   for (const name of firstNamespaces) await ensureNamespace(client, name);
+  await ensureRoles(client);
   const stop = new AbortController();
   let address = "";
-  const routing = { world, logs, isAdmin: hasAdminCertificate, address: () => address, signal: stop.signal };
+  const tokens = accountTokens(store, credentials.accounts, clock);
+  const routing = { world, logs, tokens, address: () => address, signal: stop.signal };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     route(routing, request, response).catch((cause: unknown) => {
       log.error("Request could not be answered", { cause });
@@ -69,6 +74,7 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
     startContentCleanup(world),
     startEventExpiry(world),
     startQuotaStatus(world),
+    startRoleAggregation(world),
   ];
   address = `127.0.0.1:${listener.port}`;
   const url = `https://${address}`;

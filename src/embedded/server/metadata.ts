@@ -82,12 +82,25 @@ function checkName(resource: Resource, name: string): FieldError[] {
     const message = "Required value: name or generateName is required";
     return [{ field: "metadata.name", reason: "FieldValueRequired", message }];
   }
+  if (resource.nameRule === "path") return checkPathName(name);
   const short = resource.nameRule === "label";
   if ((short ? label : subdomain).test(name) && name.length <= (short ? 63 : 253)) return [];
   const rule = short
     ? "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
     : "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
   const why = name.length > (short ? 63 : 253) ? `must be no more than ${short ? 63 : 253} characters` : rule;
+  return [
+    { field: "metadata.name", reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(name)}: ${why}` },
+  ];
+}
+
+/** A name that only has to be a word of a path. */
+function checkPathName(name: string): FieldError[] {
+  const why =
+    name === "." || name === ".."
+      ? `may not be '${name}'`
+      : ["/", "%"].filter((sign) => name.includes(sign)).map((sign) => `may not contain '${sign}'`)[0];
+  if (why === undefined) return [];
   return [
     { field: "metadata.name", reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(name)}: ${why}` },
   ];

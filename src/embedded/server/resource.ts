@@ -49,7 +49,7 @@ export interface Resource extends KindRef {
   /** Served from a CustomResourceDefinition. */
   readonly custom: boolean;
   readonly hasGeneration: boolean;
-  readonly nameRule: "subdomain" | "label";
+  readonly nameRule: "subdomain" | "label" | "path";
   readonly columns: readonly Column[];
   readonly schema?: CompiledSchema;
   /** The schema as written in the CRD, for OpenAPI. */
@@ -75,7 +75,7 @@ export const groupOf = (apiVersion: string): string =>
 export const versionOf = (apiVersion: string): string => apiVersion.split("/").at(-1) ?? "";
 
 /** Keys sort by namespace, then name, as lists do. */
-export const collectionPrefix = (resource: Resource, namespace?: string): string =>
-  `${resource.group || "core"}/${resource.plural}/${namespace === undefined ? "" : `${namespace}/`}`;
-export const keyFor = (resource: Resource, namespace: string | undefined, name: string): string =>
-  `${collectionPrefix(resource, resource.namespaced ? (namespace ?? "") : "")}${name}`;
+export const collectionPrefix = ({ apiVersion, plural }: KindRef, namespace?: string): string =>
+  `${groupOf(apiVersion) || "core"}/${plural}/${namespace === undefined ? "" : `${namespace}/`}`;
+export const keyFor = (kind: KindRef, namespace: string | undefined, name: string): string =>
+  `${collectionPrefix(kind, kind.namespaced ? (namespace ?? "") : "")}${name}`;

@@ -9,7 +9,13 @@ import {
   oneApiGroup,
   versionInfo,
 } from "./discovery.ts";
-import { methodNotAllowed, noSuchPath, unauthorized } from "./errors.ts";
+import type { AccountTokens } from "./auth/account-tokens.ts";
+import { attributesOf, isWatch } from "./auth/attributes.ts";
+import { userOf } from "./auth/authenticate.ts";
+import { mustBeAllowed } from "./auth/authorize.ts";
+import { impersonated } from "./auth/impersonate.ts";
+import type { UserInfo } from "./auth/user.ts";
+import { methodNotAllowed, noSuchPath } from "./errors.ts";
 import { aggregatedVersion, shapeOf, wantsAggregated } from "./media.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { openApiIndex, openApiV3 } from "./openapi/v3.ts";
@@ -24,15 +30,11 @@ import type { World } from "./world.ts";
 export interface Routing {
   world: World;
   logs: PodLogs | undefined;
-  /** Whether the caller may do anything; there is nobody but the administrator. */
-  isAdmin(request: IncomingMessage): boolean;
+  tokens: AccountTokens;
   /** "host:port" as clients see it. */
   readonly address: () => string;
   signal: AbortSignal;
 }
-
-/** Open to all, as on the real server. */
-const openPaths = ["healthz", "livez", "readyz", "version"];
 
 export async function route(routing: Routing, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { world } = routing;
@@ -44,8 +46,9 @@ export async function route(routing: Routing, request: IncomingMessage, response
       .split("/")
       .filter((word) => word !== "")
       .map(decodeURIComponent);
-    if (!openPaths.includes(words[0] ?? "") && !routing.isAdmin(request)) throw unauthorized();
-    const answer = await answerTo(routing, words, request, searchParams, response);
+    const user = await callerOf(routing, request);
+    mustBeAllowed(world, user, attributesOf(request.method ?? "", pathname, words, searchParams));
+    const answer = await answerTo(routing, words, { request, user, query: searchParams }, response);
     if (answer) send(response, answer);
   } catch (cause) {
     if (response.headersSent) {
@@ -57,15 +60,29 @@ export async function route(routing: Routing, request: IncomingMessage, response
   }
 }
 
+/** Whoever the request is to be taken for. @throws ApiError 401, 403 */
+export async function callerOf(
+  { world, tokens }: Pick<Routing, "world" | "tokens">,
+  request: IncomingMessage,
+): Promise<UserInfo> {
+  return impersonated(world, await userOf(request, tokens), request.headersDistinct);
+}
+
+/** A request, authenticated and authorized. */
+interface Asking {
+  readonly request: IncomingMessage;
+  readonly user: UserInfo;
+  readonly query: URLSearchParams;
+}
+
 /** @returns undefined when the answer was streamed */
 async function answerTo(
   routing: Routing,
   words: readonly string[],
-  request: IncomingMessage,
-  query: URLSearchParams,
+  { request, user, query }: Asking,
   response: ServerResponse,
 ): Promise<Answer | undefined> {
-  const { world, logs, signal } = routing;
+  const { world, logs, tokens, signal } = routing;
   const about = aboutServer(routing, words, request);
   if (about) return about;
   const inCore = words[0] === "api";
@@ -77,8 +94,8 @@ async function answerTo(
     await serveLogs(logs, { namespace, name }, query, response, signal);
     return undefined;
   }
-  const watching = query.get("watch") === "true" || query.get("watch") === "1";
-  if (!watching || request.method !== "GET") return serveResource({ world, target, request, query });
+  if (!isWatch(query) || request.method !== "GET")
+    return serveResource({ world, tokens, target, request, user, query });
   streamWatch(world, target, response, { query, shape: shapeOf(request.headers.accept), signal });
   return undefined;
 }

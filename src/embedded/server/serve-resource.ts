@@ -1,6 +1,10 @@
 // The verbs of one resource over HTTP: method and target in, answer out.
 import type { IncomingMessage } from "node:http";
 import { json, type Answer } from "./answers.ts";
+import type { AccountTokens } from "./auth/account-tokens.ts";
+import { reviewOf } from "./auth/reviews.ts";
+import { requestToken } from "./auth/token-request.ts";
+import type { UserInfo } from "./auth/user.ts";
 import { isNotFound } from "../../kube/index.ts";
 import { applyMedia, duplicatesIn, mediaOf, parseBody, readBody } from "./body.ts";
 import { badRequest, methodNotAllowed, noSuchPath, wrongPatchOptions } from "./errors.ts";
@@ -13,18 +17,24 @@ import type { Target } from "./request.ts";
 import { isRecord } from "./schema/structural.ts";
 import { partialOf, tableOf } from "./tables.ts";
 import { applyObject, createObject, replaceObject, updateObject } from "./write.ts";
-import type { Shown, World, WriteContext } from "./world.ts";
+import type { KubeObject } from "../../api/meta.ts";
+import { shownValue, type Shown, type World, type WriteContext } from "./world.ts";
 
 interface Call {
   world: World;
   target: Target;
+  tokens: AccountTokens;
   request: IncomingMessage;
+  user: UserInfo;
   query: URLSearchParams;
 }
 
 export async function serveResource(call: Call): Promise<Answer> {
   const { target, request, query } = call;
   const { name, subresource, resource } = target;
+  if (subresource === "token" && resource.plural === "serviceaccounts" && resource.group === "") return token(call);
+  const only = resource.verbs?.every((verb) => verb === "create");
+  if (only === true && (request.method !== "POST" || name !== undefined)) throw methodNotAllowed();
   if (subresource !== undefined && !(subresource === "status" && resource.hasStatus)) throw noSuchPath();
   switch (request.method) {
     case "GET":
@@ -33,7 +43,11 @@ export async function serveResource(call: Call): Promise<Answer> {
       if (name !== undefined) throw methodNotAllowed();
       return write(
         call,
-        async (body, context) => createObject(call.world, resource, target.namespace, body, context),
+        async (body, context) => {
+          const review = reviewOf({ ...call, resource, namespace: target.namespace, draft: body as KubeObject });
+          if (review) return shownValue((await review) as KubeObject);
+          return createObject(call.world, resource, target.namespace, body, context);
+        },
         201,
       );
     case "PUT":
@@ -125,6 +139,7 @@ async function write(
   const warnings: string[] = [];
   const fieldValidation = fieldValidationIn(query);
   const shown = await perform(body, {
+    user: call.user,
     manager: managerIn(call),
     complaints: fieldValidation === "Ignore" ? [] : duplicatesIn(media, bytes),
     ...(target.subresource === "status" ? { subresource: "status" } : {}),
@@ -169,6 +184,16 @@ async function apply(call: Call): Promise<Answer> {
     return done.shown;
   });
   return created ? { ...answer, code: 201 } : answer;
+}
+
+async function token({ world, tokens, target, request, query }: Call): Promise<Answer> {
+  const { namespace = "", name = "" } = target;
+  if (request.method !== "POST") throw methodNotAllowed();
+  const body = parseBody(mediaOf(request), await readBody(request));
+  return json(
+    await requestToken(world, tokens, { namespace, name, body, dryRun: isDryRun(query.getAll("dryRun")) }),
+    201,
+  );
 }
 
 function isDryRun(values: readonly string[]): boolean {

@@ -4,6 +4,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Row, Store } from "../store/index.ts";
 import type { AdmissionHook } from "../types.ts";
+import type { UserInfo } from "./auth/user.ts";
 import type { Registry } from "./registry.ts";
 
 export interface World {
@@ -25,6 +26,8 @@ export const shownValue = (value: KubeObject): Shown => ({ value, text: JSON.str
 export const valueOf = (row: Row): KubeObject => row.value as unknown as KubeObject;
 
 export interface WriteContext {
+  /** Who writes. @default the server itself */
+  readonly user?: UserInfo;
   readonly subresource?: "status";
   readonly dryRun?: boolean;
   /** What to do with fields the schema does not know. @default "Warn" */

@@ -5,6 +5,8 @@ import { randomUUID } from "node:crypto";
 import { stamp } from "../../lib/clock.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/meta.ts";
+import { passEscalation } from "./auth/escalation.ts";
+import { systemUser } from "./auth/user.ts";
 import { passAdmission, passDecoding, passSchema } from "./admit.ts";
 import { randomSuffix } from "./builtins/pod-defaults.ts";
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from "./errors.ts";
@@ -47,6 +49,7 @@ export async function createObject(
   resource.prepareCreate?.(draft);
   passSchema(resource, draft);
   checkMetadata(resource, draft);
+  passEscalation(world, context.user ?? systemUser, resource, draft);
   passAdmission(world, resource, "CREATE", draft);
   passQuota(world, resource, draft);
   if (!context.tracked) trackUpdate(resource, draft, undefined, writerOf(world, context));
@@ -115,6 +118,7 @@ export async function replaceObject(
   const old = valueOf(row);
   const draft = replacement(resource, draftOf(resource, change(old), namespace, name), old, context);
   if (!context.tracked) trackUpdate(resource, draft, old, writerOf(world, context));
+  passEscalation(world, context.user ?? systemUser, resource, draft, old);
   if (context.subresource === undefined) {
     passAdmission(world, resource, "UPDATE", draft, old);
     passQuota(world, resource, draft, old);

@@ -73,15 +73,15 @@ async function started(options: Parameters<typeof startTestServer>[0] = {}): Pro
 const json = { "content-type": "application/json" };
 const configMaps = "/api/v1/namespaces/default/configmaps";
 
-test("without the administrator's certificate only health and version are told", async () => {
+test("without credentials only health and version are told", async () => {
   const server = await started();
   for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
     expect((await send(server, path, { anonymous: true })).status, path).toBe(200);
   }
   for (const path of ["/api", "/apis", "/api/v1/pods", "/openapi/v2", "/nothing"]) {
     const { status, text } = await send(server, path, { anonymous: true });
-    expect(status, path).toBe(401);
-    expect(JSON.parse(text)).toMatchObject({ kind: "Status", status: "Failure", reason: "Unauthorized", code: 401 });
+    expect(status, path).toBe(403);
+    expect(JSON.parse(text)).toMatchObject({ kind: "Status", status: "Failure", reason: "Forbidden", code: 403 });
   }
 });
 

@@ -216,3 +216,20 @@ export const crdColumns: Column[] = [
   nameColumn,
   { name: "Created At", type: "date", cell: (crd) => crd.metadata.creationTimestamp ?? null },
 ];
+
+const created: Column = { name: "Created At", type: "date", cell: (one) => one.metadata.creationTimestamp ?? null };
+export const roleColumns: Column[] = [nameColumn, created];
+
+const subjectsOf = (kind: string) => (binding: KubeObject) =>
+  list(binding, "subjects")
+    .filter((subject) => subject["kind"] === kind)
+    .map((subject) => [text(subject, "namespace"), text(subject, "name")].filter((word) => word !== "").join("/"))
+    .join(", ");
+export const bindingColumns: Column[] = [
+  nameColumn,
+  column("Role", (binding) => `${text(binding, "roleRef", "kind")}/${text(binding, "roleRef", "name")}`),
+  ageColumn,
+  column("Users", subjectsOf("User"), 1),
+  column("Groups", subjectsOf("Group"), 1),
+  column("ServiceAccounts", subjectsOf("ServiceAccount"), 1),
+];

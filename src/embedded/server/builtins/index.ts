@@ -5,6 +5,7 @@ import type { KindRef } from "../../../api/meta.ts";
 import { establish } from "../custom-resource.ts";
 import { groupOf, versionOf, type Column, type Resource } from "../resource.ts";
 import { checkApiService, checkClaim, checkDefinition, checkPod } from "./checks.ts";
+import { checkBinding, checkRole, fillBinding, fillRole } from "../auth/check-roles.ts";
 import * as columns from "./columns.ts";
 import { podColumns } from "./pod-columns.ts";
 import { fillPod } from "./pod-defaults.ts";
@@ -27,6 +28,9 @@ const ofEvents = [
   "source",
   "type",
 ];
+/** Answered, never stored: they can only be created. */
+const asked = { verbs: ["create"] };
+
 const rows: Row[] = [
   [
     kinds.namespace,
@@ -83,6 +87,32 @@ const rows: Row[] = [
     { categories: ["api-extensions"], hasStatus: true, check: checkApiService, prepareCreate: prepare.fillApiService },
   ],
   [kinds.lease, columns.leaseColumns],
+  [
+    kinds.role,
+    columns.roleColumns,
+    { nameRule: "path", check: checkRole, prepareCreate: fillRole, prepareUpdate: fillRole },
+  ],
+  [
+    kinds.clusterRole,
+    columns.roleColumns,
+    { nameRule: "path", check: checkRole, prepareCreate: fillRole, prepareUpdate: fillRole },
+  ],
+  [
+    kinds.roleBinding,
+    columns.bindingColumns,
+    { nameRule: "path", check: checkBinding, prepareCreate: fillBinding, prepareUpdate: fillBinding },
+  ],
+  [
+    kinds.clusterRoleBinding,
+    columns.bindingColumns,
+    { nameRule: "path", check: checkBinding, prepareCreate: fillBinding, prepareUpdate: fillBinding },
+  ],
+  [kinds.tokenReview, [], asked],
+  [kinds.selfSubjectReview, [], asked],
+  [kinds.subjectAccessReview, [], asked],
+  [kinds.localSubjectAccessReview, [], asked],
+  [kinds.selfSubjectAccessReview, [], asked],
+  [kinds.selfSubjectRulesReview, [], asked],
   [
     kinds.crd,
     columns.crdColumns,

@@ -108,7 +108,59 @@ export const messages: Readonly<Record<string, ProtoMessage>> = {
     5: texts("dryRun"),
   },
   Preconditions: { 1: text("uid"), 2: text("resourceVersion") },
+  Role: { 1: meta, 2: many("rules", "PolicyRule") },
+  ClusterRole: { 1: meta, 2: many("rules", "PolicyRule"), 3: one("aggregationRule", "AggregationRule") },
+  AggregationRule: { 1: many("clusterRoleSelectors", "LabelSelector") },
+  PolicyRule: {
+    1: texts("verbs"),
+    2: texts("apiGroups"),
+    3: texts("resources"),
+    4: texts("resourceNames"),
+    5: texts("nonResourceURLs"),
+  },
+  RoleBinding: { 1: meta, 2: many("subjects", "Subject"), 3: one("roleRef", "RoleRef") },
+  ClusterRoleBinding: { 1: meta, 2: many("subjects", "Subject"), 3: one("roleRef", "RoleRef") },
+  RoleRef: { 1: text("apiGroup"), 2: text("kind"), 3: text("name") },
+  Subject: { 1: text("kind"), 2: text("apiGroup"), 3: text("name"), 4: text("namespace") },
+  SubjectAccessReview: { 1: meta, 2: one("spec", "SubjectAccessReviewSpec") },
+  LocalSubjectAccessReview: { 1: meta, 2: one("spec", "SubjectAccessReviewSpec") },
+  SelfSubjectAccessReview: { 1: meta, 2: one("spec", "SubjectAccessReviewSpec") },
+  // The extras of a user are left out: no rule reads them.
+  SubjectAccessReviewSpec: {
+    1: one("resourceAttributes", "ResourceAttributes"),
+    2: one("nonResourceAttributes", "NonResourceAttributes"),
+    3: text("user"),
+    4: texts("groups"),
+    6: text("uid"),
+  },
+  ResourceAttributes: {
+    1: text("namespace"),
+    2: text("verb"),
+    3: text("group"),
+    4: text("version"),
+    5: text("resource"),
+    6: text("subresource"),
+    7: text("name"),
+  },
+  NonResourceAttributes: { 1: text("path"), 2: text("verb") },
+  SelfSubjectRulesReview: { 1: meta, 2: one("spec", "SelfSubjectRulesReviewSpec") },
+  SelfSubjectRulesReviewSpec: { 1: text("namespace") },
+  SelfSubjectReview: { 1: meta },
+  TokenReview: { 1: meta, 2: one("spec", "TokenReviewSpec") },
+  TokenReviewSpec: { 1: text("token"), 2: texts("audiences") },
+  TokenRequest: { 1: meta, 2: one("spec", "TokenRequestSpec") },
+  TokenRequestSpec: {
+    1: texts("audiences"),
+    3: one("boundObjectRef", "BoundObjectReference"),
+    4: int("expirationSeconds"),
+  },
+  BoundObjectReference: { 1: text("kind"), 2: text("apiVersion"), 3: text("name"), 4: text("uid") },
 };
 
 /** Messages that may stand alone as a body. */
-export const bodies = ["Namespace", "ConfigMap", "Secret", "ServiceAccount", "PersistentVolumeClaim", "DeleteOptions"];
+export const bodies: readonly string[] = (
+  "Namespace ConfigMap Secret ServiceAccount PersistentVolumeClaim " +
+  "DeleteOptions Role ClusterRole RoleBinding ClusterRoleBinding " +
+  "SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SelfSubjectReview " +
+  "TokenReview TokenRequest"
+).split(" ");
