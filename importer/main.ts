@@ -1,9 +1,9 @@
 // Program: the importer pod's container. The one place of this program that reads the process's environment.
 import { runProgram } from "../src/lib/run-program.ts";
 import { version } from "../src/lib/version.ts";
-import { readArguments } from "./arguments.ts";
+import { readArguments } from "../src/lib/pod-arguments.ts";
 import { runImporter } from "./run.ts";
-import { writeEnding } from "./termination-log.ts";
+import { writeEnding } from "../src/contract/termination-log.ts";
 
 const { verbosity, unknown, asksVersion } = readArguments(process.argv.slice(2));
 await runProgram(async (signal) => {

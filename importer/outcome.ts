@@ -3,10 +3,11 @@
 import {
   importComplete,
   scratchNeededExitOld,
-  terminationLimitBytes,
+  oneTerminationLine,
   writeTermination,
   type TerminationMessage,
 } from "../src/contract/termination.ts";
+import type { Ending } from "../src/contract/termination-log.ts";
 import type { Stage } from "../src/datapath/index.ts";
 import { FAULTS, type Fault, type FaultCode } from "../src/lib/faults.ts";
 
@@ -34,12 +35,6 @@ export type FailedAt =
       readonly isArchive?: boolean;
     };
 
-export interface Ending {
-  readonly exit: number;
-  /** For the termination log; undefined writes none. */
-  readonly message?: string;
-}
-
 /** @returns exit status and termination text of an import that ended so */
 export function endingOf(end: End, listener: Listener): Ending {
   if (end.kind === "failed") return failureOf(end.fault, end.where, listener);
@@ -64,9 +59,12 @@ const json = (message: TerminationMessage): Ending => ({ exit: 0, message: write
 
 function failureOf(fault: Fault, where: FailedAt, listener: Listener): Ending {
   if (fault.code === "ChecksumMismatch" && listener === "current") {
-    return json({ message: oneLine(withPrefix("checksum validation failed: ", fault.message)) });
+    return json({ message: oneTerminationLine(withPrefix("checksum validation failed: ", fault.message)) });
   }
-  return { exit: FAULTS[reportedCode(fault, where)].exit, message: oneLine(failureText(fault, where, listener)) };
+  return {
+    exit: FAULTS[reportedCode(fault, where)].exit,
+    message: oneTerminationLine(failureText(fault, where, listener)),
+  };
 }
 
 /**
@@ -162,13 +160,3 @@ function wordsOf(fault: Fault, listener: Listener): string {
 const oldTooSmall = (said: string): string => `${said.charAt(0).toUpperCase()}${said.slice(1).replace(/\.?$/, ".")}`;
 
 const withPrefix = (prefix: string, text: string): string => (text.startsWith(prefix) ? text : `${prefix}${text}`);
-
-/** One line within the kubelet's limit, cut between characters. */
-function oneLine(text: string): string {
-  const flat = text.replaceAll(/\s*[\r\n]+\s*/g, " ");
-  const bytes = Buffer.from(flat);
-  if (bytes.length <= terminationLimitBytes) return flat;
-  let end = terminationLimitBytes;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
-  return bytes.toString("utf8", 0, end);
-}

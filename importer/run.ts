@@ -2,6 +2,7 @@
 // can run it in its own process.
 import { EnvError } from "../src/contract/env.ts";
 import { metricsPort } from "../src/contract/paths.ts";
+import type { Ending } from "../src/contract/termination-log.ts";
 import {
   importArchive,
   importBlank,
@@ -15,7 +16,7 @@ import type { Log } from "../src/lib/log.ts";
 import { Cancelled } from "../src/lib/run-program.ts";
 import { tellingFirstAnswer } from "./first-answer.ts";
 import { metricsEndpoint } from "./metrics-endpoint.ts";
-import { endingOf, type End, type Ending, type FailedAt } from "./outcome.ts";
+import { endingOf, type End, type FailedAt } from "./outcome.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
 import { checkTarget, isBlock, openTarget, openTreeTarget, scratchOf } from "./target.ts";
 import { checkWork, isArchive, makeSource, wordOf } from "./work.ts";

@@ -2,9 +2,9 @@
 import { EnvError } from "../src/contract/env.ts";
 import { importerEnv, readExtraHeaders, spokenTo, type ImporterConfig } from "../src/contract/importer-env.ts";
 import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
+import { bytesIn, fractionIn } from "../src/contract/volume-values.ts";
 import { addressPolicy, type AddressPolicy } from "../src/lib/address-policy.ts";
 import { Fault } from "../src/lib/faults.ts";
-import { parseQuantity } from "../src/lib/quantity.ts";
 import type { Listener } from "./outcome.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -31,9 +31,9 @@ export interface Settings {
 export function readSettings(env: Environment): Settings {
   const complaints: string[] = [];
   const config = readConfig(env, complaints);
-  const requestBytes = bytesOf(importerEnv.variables.imageSize.name, env, complaints);
-  const overhead = overheadOf(env, complaints);
-  const volumeBytes = bytesOf(additiveEnv.volumeBytes, env, complaints);
+  const requestBytes = bytesIn(importerEnv.variables.imageSize.name, env, complaints);
+  const overhead = fractionIn(importerEnv.variables.filesystemOverhead.name, env, complaints);
+  const volumeBytes = bytesIn(additiveEnv.volumeBytes, env, complaints);
   const addresses = addressesOf(env, config?.addressRules, complaints);
   if (!config || !addresses || complaints.length > 0) throw new EnvError(complaints);
   const root = env[additiveEnv.root] ?? "";
@@ -73,23 +73,4 @@ function readConfig(env: Environment, complaints: string[]): ImporterConfig | un
     complaints.push(...cause.complaints);
     return undefined;
   }
-}
-
-function bytesOf(name: string, env: Environment, complaints: string[]): number | undefined {
-  const text = env[name];
-  if (!text) return undefined;
-  const bytes = parseQuantity(text);
-  if (bytes === undefined || bytes < 0)
-    complaints.push(`${name}: must be a quantity of bytes, is ${JSON.stringify(text)}`);
-  return bytes;
-}
-
-function overheadOf(env: Environment, complaints: string[]): number {
-  const { name } = importerEnv.variables.filesystemOverhead;
-  const text = env[name];
-  if (!text) return 0;
-  const overhead = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (overhead >= 0 && overhead < 1) return overhead;
-  complaints.push(`${name}: must be a fraction from 0 to below 1, is ${JSON.stringify(text)}`);
-  return 0;
 }

@@ -23,6 +23,7 @@ const home = "usr/lib/cdi";
 /** Names of compat.md on the left, the built program on the right. */
 const programs = [
   { name: "cdi-importer", file: "importer.js" },
+  { name: "cdi-uploadserver", file: "uploadserver.js" },
   { name: "cdi-controller", file: "controller.js" },
   { name: "cdi-apiserver", file: "apiserver.js" },
   { name: "cdi-uploadproxy", file: "uploadproxy.js" },

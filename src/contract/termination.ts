@@ -43,3 +43,13 @@ export function readTermination(text: string): TerminationMessage | undefined {
     throw cause;
   }
 }
+
+/** One line within the kubelet's limit, cut between characters. */
+export function oneTerminationLine(text: string): string {
+  const flat = text.replaceAll(/\s*[\r\n]+\s*/g, " ");
+  const bytes = Buffer.from(flat);
+  if (bytes.length <= terminationLimitBytes) return flat;
+  let end = terminationLimitBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString("utf8", 0, end);
+}

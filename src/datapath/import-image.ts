@@ -33,6 +33,8 @@ export interface ImportJob {
   /** Say the sha256 of the disk. */
   digest?: boolean;
   preallocate: boolean;
+  /** Called once every byte is there and checked: what follows needs the source no more. */
+  onReceived?: () => void;
 }
 
 export interface ImportDone {
@@ -137,6 +139,7 @@ async function pourPeeled(
     log,
     signal,
     hasChecksum: job.checksum !== undefined,
+    onReceived: job.onReceived,
     async sourceIsWhole() {
       // Every layer reads its input to the end before it ends itself.
       if (!body.readableEnded) await readToEnd(body);
@@ -147,6 +150,7 @@ async function pourPeeled(
   if (end.kind === "declined") return end;
   if (end.kind === "scratchNeeded") return { kind: "scratchNeeded", road, format };
   signal.throwIfAborted();
+  job.onReceived?.();
   const { virtualSizeBytes } = end;
   enterStage(progress, "finishing", progress.stageIndex, progress.stageCount, virtualSizeBytes);
   const { allocatedBytes, preallocated } = await sink.commit();

@@ -276,6 +276,18 @@ export const FAULTS = {
     remedy:
       "Serve the image from another address; an administrator may allow one with CDI_ADDRESS_POLICY on the controller, as in allow:10.0.0.5.",
   },
+  UploadBroken: {
+    exit: 112,
+    retry: "always",
+    text: "An upload's client went away before its last byte.",
+    remedy: "Send the image again; cdi upload goes on where it stopped.",
+  },
+  UploadRefused: {
+    exit: 113,
+    retry: "always",
+    text: "The upload proxy or the upload server did not take the image.",
+    remedy: "The message holds the answer; with 503 wait until the DataVolume is UploadReady and send it again.",
+  },
 } as const satisfies Record<string, FaultRow>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -12,6 +12,8 @@ export interface TlsListenerOptions {
   tls: SecureContextOptions;
   /** Ask clients for a certificate; whoever has none, or a wrong one, is let in all the same and judged by `serve`. */
   asksForCertificates: boolean;
+  /** And end the handshake of whoever has none that is right. Default false. */
+  requiresCertificates?: boolean;
   /** Also called for a request that waits for "100 Continue": `writeContinue` is then the callee's to send. */
   serve: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -21,6 +23,8 @@ export interface TlsListener {
   /** For connections from now on. @throws Error for settings the runtime cannot use; the former ones then stay */
   renew(tls: SecureContextOptions): void;
   close(): Promise<void>;
+  /** Takes no more connections, and waits for requests under way; after so many ms whatever is connected is cut off. */
+  drain(patienceMs: number): Promise<void>;
 }
 
 /** @throws the listener's error (EADDRINUSE, EACCES, ...) or the runtime's about the settings */
@@ -29,8 +33,11 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
   const server: Server = createServer({
     ...tls,
     requestCert: options.asksForCertificates,
-    rejectUnauthorized: false,
+    rejectUnauthorized: options.requiresCertificates ?? false,
     noDelay: true,
+    // A peer that vanished without a word is noticed by the kernel, within a minute.
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
     highWaterMark: 256 * 1024,
   });
   // A transfer lasts as long as it lasts.
@@ -53,13 +60,23 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
       resolve();
     });
   });
+  // A second close only says that it is closed already.
+  const ended = (): Promise<void> => new Promise((resolve) => void server.close(() => resolve()));
+  const cutAll = (): void => sockets.forEach((socket) => socket.destroy());
   return {
     port: (server.address() as AddressInfo).port,
     renew: (renewed) => server.setSecureContext(renewed),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
+    async close() {
+      const over = ended();
+      cutAll();
+      await over;
+    },
+    async drain(patienceMs) {
+      const over = ended();
+      server.closeIdleConnections();
+      const timer = setTimeout(cutAll, patienceMs);
+      await over;
+      clearTimeout(timer);
+    },
   };
 }

@@ -27,6 +27,8 @@ export interface RoadJob {
   log: Log;
   signal: AbortSignal;
   hasChecksum: boolean;
+  /** A road that works on after every byte is there and checked says so by it; may be called again. */
+  onReceived?: (() => void) | undefined;
   /** Resolves when the source has been read to its end and its length and checksum are right. @throws Fault */
   sourceIsWhole: () => Promise<void>;
 }

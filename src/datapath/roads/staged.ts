@@ -96,6 +96,7 @@ async function convert(job: RoadJob, path: string, stageIndex: number, stageCoun
   const inspector = inspectorOf(job);
   const { virtualSizeBytes, dataBytes, driverOptions } = await inspector.walk(path, signal);
   if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
+  job.onReceived?.();
   enterStage(progress, "converting", stageIndex, stageCount, virtualSizeBytes);
   const target = await sink.lend(virtualSizeBytes);
   if (!target.readsAsZeros) throw new Fault("TargetIo", `${target.path} does not read as zeros`);

@@ -1,6 +1,6 @@
 // The importer's environment: what the controller's table writes is what the program reads.
 import { expect, test } from "vitest";
-import { readArguments } from "../../../importer/arguments.ts";
+import { readArguments } from "../../../src/lib/pod-arguments.ts";
 import { readSettings } from "../../../importer/settings.ts";
 import { EnvError } from "../../../src/contract/env.ts";
 import { extraHeaderName, importerEnv, type ImporterConfig } from "../../../src/contract/importer-env.ts";

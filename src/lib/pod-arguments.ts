@@ -1,7 +1,7 @@
-// The importer's arguments: `-v=<n>` and klog's `-alsologtostderr`. Others are named in the log and ignored, so that a pod
-// spec written for upstream's importer always starts.
+// A data pod's arguments: `-v=<n>` and klog's `-alsologtostderr`. Others are named in the log and ignored, so that a pod
+// spec written for an upstream program always starts.
 
-export interface ImporterArguments {
+export interface PodArguments {
   /** klog's verbosity, default 1. */
   readonly verbosity: number;
   readonly unknown: readonly string[];
@@ -10,7 +10,7 @@ export interface ImporterArguments {
 }
 
 /** @param args without the program's own name */
-export function readArguments(args: readonly string[]): ImporterArguments {
+export function readArguments(args: readonly string[]): PodArguments {
   let verbosity = 1;
   let asksVersion = false;
   const unknown: string[] = [];

@@ -1,12 +1,17 @@
 // Writes the termination log, the one line by which a data pod tells its controller how it ended.
 import { writeFile } from "node:fs/promises";
-import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
-import type { Log } from "../src/lib/log.ts";
-import type { Ending } from "./outcome.ts";
+import type { Log } from "../lib/log.ts";
+import { additiveEnv, podPaths, underRoot } from "./paths.ts";
+
+export interface Ending {
+  readonly exit: number;
+  /** For the termination log; undefined writes none. */
+  readonly message?: string;
+}
 
 /**
  * Writes the ending's message, if it has one. @returns the exit status: the ending's, or 1 where a message that decides
- * the import's fate could not be written.
+ * the claim's fate could not be written.
  */
 export async function writeEnding(
   { exit, message }: Ending,

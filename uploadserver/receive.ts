@@ -1,0 +1,88 @@
+// One upload from its first byte to the commit: the data path of an import, fed by requests.
+import { importImage, newProgress, type ImportOutcome } from "../src/datapath/index.ts";
+import type { Progress, Source } from "../src/datapath/index.ts";
+import { Fault } from "../src/lib/faults.ts";
+import type { Log } from "../src/lib/log.ts";
+import { UploadBody } from "./body.ts";
+import type { Settings } from "./settings.ts";
+import { openTarget, scratchOf } from "./target.ts";
+
+export interface UploadFacts {
+  /** A name the client gave, "" for none: an ending such as .qcow2 must hold true. */
+  readonly fileName: string;
+  /** Absent where only the end of the body tells. */
+  readonly sizeBytes?: number;
+  readonly onReceived?: () => void;
+}
+
+export interface Reception {
+  readonly body: UploadBody;
+  readonly progress: Progress;
+  /** @throws Fault; the target then holds nothing that looks finished */
+  readonly ended: Promise<ImportOutcome>;
+  /** Gives up. `ended` rejects with the reason. */
+  readonly abort: (reason: Error) => void;
+}
+
+export interface Receiver {
+  begin(facts: UploadFacts): Reception;
+  /** Resolves when the last upload has let go of the target. Never rejects. */
+  idle(): Promise<void>;
+}
+
+/** Uploads into one target, one after another: a new one waits until the one before has let go of it. */
+export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal): Receiver {
+  let before: Promise<void> = Promise.resolve();
+  let isStaged = false;
+
+  async function receive(facts: UploadFacts, body: UploadBody, progress: Progress, stop: AbortSignal) {
+    const sink = await openTarget(settings, log, stop);
+    const scratch = scratchOf(settings);
+    const outcome = await importImage({
+      source: bodySource(body, facts, () => (isStaged = true)),
+      sink,
+      progress,
+      log,
+      signal: stop,
+      preallocate: settings.config.preallocation,
+      ...(isStaged ? { road: "staged" } : {}),
+      ...(scratch ? { scratch } : {}),
+      ...(facts.onReceived ? { onReceived: facts.onReceived } : {}),
+    });
+    log.info("The upload ended", { ...outcome });
+    return outcome;
+  }
+
+  return {
+    idle: () => before,
+    begin(facts) {
+      const own = new AbortController();
+      const body = new UploadBody();
+      const progress = newProgress();
+      const stop = AbortSignal.any([signal, own.signal]);
+      const ended = before.then(() => receive(facts, body, progress, stop)).finally(() => void body.destroy());
+      before = ended.then(() => undefined).catch((cause: unknown) => log.warn("The upload failed", { error: cause }));
+      body.on("error", () => undefined); // the data path tells it
+      return { body, progress, ended, abort: (reason) => own.abort(reason) };
+    },
+  };
+}
+
+function bodySource(body: UploadBody, { fileName, sizeBytes }: UploadFacts, onSecondOpen: () => void): Source {
+  let isOpened = false;
+  return {
+    name: "the upload",
+    path: fileName,
+    facts: () => Promise.resolve({ ranges: false, ...(sizeBytes === undefined ? {} : { sizeBytes }) }),
+    open() {
+      if (isOpened) {
+        onSecondOpen();
+        const text = "this image cannot be converted on its way: send it again, and it is staged in scratch space";
+        return Promise.reject(new Fault("UploadBroken", text));
+      }
+      isOpened = true;
+      return Promise.resolve(body);
+    },
+    close: () => Promise.resolve(),
+  };
+}
