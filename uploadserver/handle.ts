@@ -9,7 +9,6 @@ import {
   uploadRouteOf,
 } from "../src/contract/upload-routes.ts";
 import type { UploadRoute } from "../src/contract/upload-routes.ts";
-import type { ImportOutcome } from "../src/datapath/index.ts";
 import { faultOf } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { failedAnswer, scratchAnswer } from "./answers.ts";
@@ -17,7 +16,7 @@ import { isClient } from "./client.ts";
 import { BadForm, filePart } from "./form.ts";
 import type { Gate } from "./gate.ts";
 import type { End } from "./outcome.ts";
-import type { Receiver } from "./receive.ts";
+import type { Outcome, Receiver } from "./receive.ts";
 import { answer, answered } from "./respond.ts";
 import type { Settings } from "./settings.ts";
 
@@ -53,15 +52,12 @@ export async function handle(world: ServerWorld, request: IncomingMessage, respo
   await takeUpload(world, request, response, route);
 }
 
-/** Clones and archives: said so, before a byte is taken. */
+/** Clones: said so, before a byte is taken. */
 function unservedKind(request: IncomingMessage, route: UploadRoute): { status: number; body: string } | undefined {
   const kind = request.headers[contentTypeHeader];
-  if (cloneContentTypes.some((one) => one === kind)) {
-    if (route.isAsync) return { status: 500, body: "async clone not supported" };
-    return { status: 501, body: `Saving stream failed: ${String(kind)} is not supported by this release` };
-  }
-  if (!route.isArchive) return undefined;
-  return { status: 501, body: "Saving stream failed: content type archive is not supported by this release" };
+  if (!cloneContentTypes.some((one) => one === kind)) return undefined;
+  if (route.isAsync) return { status: 500, body: "async clone not supported" };
+  return { status: 501, body: `Saving stream failed: ${String(kind)} is not supported by this release` };
 }
 
 interface Body {
@@ -108,7 +104,9 @@ async function takeUpload(
     answer(request, response, { status: 200, body: "" }, { connection: "close" });
   };
   const { fileName, sizeBytes, bytes } = body;
-  const reception = receiver.begin({ fileName, ...(sizeBytes === undefined ? {} : { sizeBytes }), onReceived });
+  const { isArchive } = route;
+  const size = sizeBytes === undefined ? {} : { sizeBytes };
+  const reception = receiver.begin({ fileName, ...size, isArchive, onReceived });
   reception.body.takeFrom(bytes).then(
     () => body.release().then(() => reception.body.finish()),
     (cause: unknown) => void reception.body.destroy(faultOf(cause)),
@@ -130,7 +128,7 @@ async function tell(
   { gate, end }: ServerWorld,
   request: IncomingMessage,
   response: ServerResponse,
-  outcome: ImportOutcome,
+  outcome: Outcome,
 ): Promise<void> {
   if (outcome.kind === "scratchNeeded") answer(request, response, scratchAnswer, { "retry-after": "10" });
   else {

@@ -1,25 +1,29 @@
 // One upload from its first byte to the commit: the data path of an import, fed by requests.
-import { importImage, newProgress, type ImportOutcome } from "../src/datapath/index.ts";
+import { importArchive, importImage, newProgress } from "../src/datapath/index.ts";
 import type { Progress, Source } from "../src/datapath/index.ts";
 import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { UploadBody } from "./body.ts";
 import type { Settings } from "./settings.ts";
-import { openTarget, scratchOf } from "./target.ts";
+import { openTarget, openTreeTarget, scratchOf } from "./target.ts";
 
 export interface UploadFacts {
   /** A name the client gave, "" for none: an ending such as .qcow2 must hold true. */
   readonly fileName: string;
   /** Absent where only the end of the body tells. */
   readonly sizeBytes?: number;
+  /** A tar for the volume's root instead of a disk. */
+  readonly isArchive?: boolean;
   readonly onReceived?: () => void;
 }
+
+export type Outcome = { readonly kind: "done"; readonly preallocated: boolean } | { readonly kind: "scratchNeeded" };
 
 export interface Reception {
   readonly body: UploadBody;
   readonly progress: Progress;
   /** @throws Fault; the target then holds nothing that looks finished */
-  readonly ended: Promise<ImportOutcome>;
+  readonly ended: Promise<Outcome>;
   /** Gives up. `ended` rejects with the reason. */
   readonly abort: (reason: Error) => void;
 }
@@ -35,7 +39,20 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
   let before: Promise<void> = Promise.resolve();
   let isStaged = false;
 
-  async function receive(facts: UploadFacts, body: UploadBody, progress: Progress, stop: AbortSignal) {
+  async function receive(
+    facts: UploadFacts,
+    body: UploadBody,
+    progress: Progress,
+    stop: AbortSignal,
+  ): Promise<Outcome> {
+    if (facts.isArchive) {
+      const target = await openTreeTarget(settings, log, stop);
+      const source = bodySource(body, facts, () => undefined);
+      const done = await importArchive({ source, target, progress, log, signal: stop });
+      log.info("The upload ended", { ...done });
+      // A tree is never preallocated: its files are as large as they are.
+      return { kind: "done", preallocated: false };
+    }
     const sink = await openTarget(settings, log, stop);
     const scratch = scratchOf(settings);
     const outcome = await importImage({
@@ -50,7 +67,7 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
       ...(facts.onReceived ? { onReceived: facts.onReceived } : {}),
     });
     log.info("The upload ended", { ...outcome });
-    return outcome;
+    return outcome.kind === "done" ? { kind: "done", preallocated: outcome.preallocated } : { kind: "scratchNeeded" };
   }
 
   return {

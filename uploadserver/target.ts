@@ -1,7 +1,8 @@
 // The upload's target volume, and the scratch space where the pod was given some.
 import { existsSync } from "node:fs";
-import { blockSink, filesystemSink } from "../src/datapath/index.ts";
-import type { ScratchPlace, Sink } from "../src/datapath/index.ts";
+import { blockSink, filesystemSink, treeTarget } from "../src/datapath/index.ts";
+import type { ScratchPlace, Sink, TreeTarget } from "../src/datapath/index.ts";
+import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import type { Settings } from "./settings.ts";
 
@@ -15,4 +16,13 @@ export async function openTarget(settings: Settings, log: Log, signal: AbortSign
 
 export function scratchOf({ scratchFolder }: Settings): ScratchPlace | undefined {
   return existsSync(scratchFolder) ? { dir: scratchFolder, fileName: "tmpimage" } : undefined;
+}
+
+/** Where an archive is unpacked. @throws Fault when it cannot be */
+export async function openTreeTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<TreeTarget> {
+  const { device, folder, requestBytes, volumeBytes } = settings;
+  if (device !== undefined) {
+    throw new Fault("ConfigInvalid", `content type archive needs a Filesystem volume; ${device} is a block device`);
+  }
+  return await treeTarget({ folder, requestBytes, volumeBytes, signal, log });
 }

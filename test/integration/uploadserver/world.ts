@@ -94,7 +94,7 @@ export async function startServer(certificates: Certificates, options: StartOpti
   });
   let log = "";
   let isOver = false;
-  let waiting: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
   const wake = (): void => waiting.splice(0).forEach((act) => act());
   child.stderr.on("data", (chunk: Buffer) => {
     log += chunk.toString();
