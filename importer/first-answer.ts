@@ -15,6 +15,7 @@ export function tellingFirstAnswer(source: Source, tell: () => void): Source {
     },
     open: (offset, signal) => source.open(offset, signal),
     ...(source.read ? { read: source.read.bind(source) } : {}),
+    ...(source.forget ? { forget: source.forget.bind(source) } : {}),
     close: () => source.close(),
   };
 }

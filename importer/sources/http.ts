@@ -103,7 +103,12 @@ class HttpSource implements Source {
       waiting.answer.body.destroy();
     }
     if (facts.sizeBytes !== undefined && offset === facts.sizeBytes) return Readable.from([]);
-    const exchange = await this.#get(signal, wantedFrom(offset, facts));
+    let exchange = await this.#get(signal, wantedFrom(offset, facts));
+    if (isOtherPart(exchange.answer, offset)) {
+      // Some cap what one request may ask, or know ranges at the beginning only: the whole file, then, up to the offset.
+      exchange.answer.body.destroy();
+      exchange = await this.#get(signal, wantedFrom(offset, { ...facts, ranges: false }));
+    }
     try {
       checkSame(exchange.answer, offset, facts, this.name);
     } catch (cause) {
@@ -133,6 +138,13 @@ class HttpSource implements Source {
     }
     if (got < into.length)
       throw new Fault("SourceCut", `${this.name} sent ${got} of ${into.length} bytes at ${offset}`);
+  }
+
+  /** The address redirects led to is kept: going back and forth between mirrors would never end. */
+  forget(): void {
+    this.#first = undefined;
+    this.#waiting?.answer.body.destroy();
+    this.#waiting = undefined;
   }
 
   async close(): Promise<void> {
@@ -230,6 +242,13 @@ const wantedFrom = (offset: number, { ranges, validator }: SourceFacts): Wanted 
   ...(ranges ? { range: `bytes=${offset}-` } : {}),
   ...(ranges && validator !== undefined ? { ifRange: validator } : {}),
 });
+
+/** A part that is not the rest of the file from the offset on. */
+function isOtherPart({ status, headers }: HttpAnswer, offset: number): boolean {
+  if (status !== 206) return false;
+  const part = contentRange(headers["content-range"]);
+  return !part || part.first !== offset || (part.total !== undefined && part.last !== part.total - 1);
+}
 
 /** Every later answer must be of the file the first one was of. */
 function checkSame(answer: HttpAnswer, offset: number, facts: SourceFacts, name: string, last?: number): void {

@@ -1,6 +1,7 @@
 // The archive road: a tar, plain or compressed, unpacked into a Filesystem volume as it comes. Bytes count only when all of them
 // came and the checksum is right.
 import { Fault } from "../lib/faults.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
 import { destroyWhole } from "./destroy-whole.ts";
@@ -8,6 +9,7 @@ import { peel } from "./peel.ts";
 import { enterStage } from "./progress.ts";
 import { fullOrTooSmall } from "./sinks/index.ts";
 import { isZero } from "./sinks/zero-blocks.ts";
+import { CannotResume, steadySource } from "./transfer/steady-source.ts";
 import { walkTar } from "./tar/walk.ts";
 import { tap } from "./tap.ts";
 import type { TreeTarget } from "./tree/tree-target.ts";
@@ -22,6 +24,8 @@ export interface ArchiveJob {
   signal: AbortSignal;
   /** `alg:hex` over the bytes as sent. */
   checksum?: string;
+  /** For pauses between tries. Default: the system's. */
+  clock?: Clock;
 }
 
 export interface ArchiveDone {
@@ -39,12 +43,16 @@ const mostBehindBytes = 64 * 1024 * 1024;
 
 /** @throws Fault; the signal's reason when aborted. The target then holds nothing of the archive */
 export async function importArchive(job: ArchiveJob): Promise<ArchiveDone> {
-  const { target, signal } = job;
+  const { target, progress, log, signal, clock } = job;
+  const provesEnd = job.checksum !== undefined;
+  const source = steadySource(job.source, { provesEnd, progress, log, ...(clock ? { clock } : {}) });
   try {
-    return await unpack(job);
+    return await unpack({ ...job, source });
   } catch (cause) {
     target.discard();
-    throw signal.aborted ? signal.reason : fullOrTooSmall(cause, target.emptyBytes);
+    // What was unpacked is gone with it: the next container starts over.
+    const fault = cause instanceof CannotResume ? cause.cause : cause;
+    throw signal.aborted ? signal.reason : fullOrTooSmall(fault, target.emptyBytes);
   }
 }
 

@@ -1,5 +1,6 @@
 // One import from its first byte to the commit: asks the source, finds out what the bytes are, sends them down a road,
 // makes sure that all of them came, and only then commits. Every failure discards.
+import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
 import { destroyWhole } from "./destroy-whole.ts";
@@ -12,6 +13,8 @@ import type { ScratchPlace } from "./roads/road.ts";
 import { fullOrTooSmall, tooSmall } from "./sinks/index.ts";
 import { sniffDisk, sniffRaw } from "./sniff.ts";
 import { readToEnd, tap } from "./tap.ts";
+import { startsOver } from "./transfer/start-over.ts";
+import { CannotResume, steadySource } from "./transfer/steady-source.ts";
 import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
 import { footerCheck } from "./vhd-footer.ts";
 
@@ -35,6 +38,10 @@ export interface ImportJob {
   preallocate: boolean;
   /** Called once every byte is there and checked: what follows needs the source no more. */
   onReceived?: () => void;
+  /** For pauses between tries. Default: the system's. */
+  clock?: Clock;
+  /** Time without a byte after which a stream is resumed, ms. Default 60 s. */
+  stallMs?: number;
 }
 
 export interface ImportDone {
@@ -63,16 +70,41 @@ export type ImportOutcome = ImportDone | ScratchNeeded;
 
 /** @throws Fault; the signal's reason when aborted. The target then holds nothing that looks finished. */
 export async function importImage(job: ImportJob): Promise<ImportOutcome> {
+  const { progress, log, signal, clock, stallMs } = job;
+  const provesEnd = job.checksum !== undefined;
+  const source = steadySource(job.source, {
+    provesEnd,
+    progress,
+    log,
+    ...(clock ? { clock } : {}),
+    ...(stallMs === undefined ? {} : { stallMs }),
+  });
+  const startingOver = startsOver(source);
   try {
-    const first = await pourInto(job, job.road);
-    const outcome = first.kind === "declined" ? await pourStaged(job) : first;
-    // A discarded sink writes nothing where nothing was begun, and lets go of the device.
-    if (outcome.kind === "scratchNeeded") await job.sink.discard();
-    return outcome;
+    for (;;) {
+      try {
+        return await importOnce({ ...job, source });
+      } catch (cause) {
+        const why = startingOver(cause);
+        if (why === undefined || signal.aborted) throw cause instanceof CannotResume ? cause.cause : cause;
+        log.warn("Starting over from the first byte", { resumesFrom: 0, why, error: cause });
+        progress.retries += 1;
+        progress.resumedFromBytes = 0;
+        source.forget?.();
+      }
+    }
   } catch (cause) {
     await job.sink.discard();
-    throw job.signal.aborted ? job.signal.reason : fullOrTooSmall(cause, job.sink.emptyBytes);
+    throw signal.aborted ? signal.reason : fullOrTooSmall(cause, job.sink.emptyBytes);
   }
+}
+
+async function importOnce(job: ImportJob): Promise<ImportOutcome> {
+  const first = await pourInto(job, job.road);
+  const outcome = first.kind === "declined" ? await pourStaged(job) : first;
+  // A discarded sink writes nothing where nothing was begun, and lets go of the device.
+  if (outcome.kind === "scratchNeeded") await job.sink.discard();
+  return outcome;
 }
 
 /** From the first byte again: the other road did not keep what it has read. */

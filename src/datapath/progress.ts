@@ -10,6 +10,7 @@ export const newProgress = (): Progress => ({
   bytesRead: 0,
   bytesWritten: 0,
   scratchPeakBytes: 0,
+  retries: 0,
 });
 
 /** Sets the stage and starts its count anew. */

@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import { destroyWhole } from "./destroy-whole.ts";
 
 export interface PulledOptions {
-  /** The stream the bytes are made from. */
-  behind: Readable;
+  /** The stream the bytes are made from, where it is one and the same from beginning to end. */
+  behind?: Readable;
   /** Ends whatever else makes them, such as a tool; resolves when it is gone. Never rejects. */
   release?: () => Promise<void>;
 }
@@ -37,7 +37,7 @@ class Pulled extends Readable {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const { behind, release } = this.#options;
     // The iterator may be waiting for bytes that never come: it is told to end after its sources have.
-    void Promise.all([destroyWhole(behind), release?.()])
+    void Promise.all([behind && destroyWhole(behind), release?.()])
       .then(() => this.#bytes.return?.())
       // What it failed with has no reader any more.
       .catch(() => undefined)

@@ -26,6 +26,8 @@ export interface Source {
    * source. @throws Fault
    */
   read?(offset: number, into: Buffer, signal: AbortSignal): Promise<void>;
+  /** Everything is read anew from now on: the next `facts` ask again, and may differ. */
+  forget?(): void;
   /** Releases connections and files. Never throws. */
   close(): Promise<void>;
 }
@@ -84,6 +86,8 @@ export interface Progress {
   scratchPeakBytes: number;
   /** Where an earlier attempt's bytes were taken up again, bytes of the source; 0: they were of no use. Absent: there were none. */
   resumedFromBytes?: number;
+  /** How often the source was asked again after it broke off, or all was begun anew. */
+  retries: number;
 }
 export type Stage = "connecting" | "transferring" | "downloading" | "converting" | "finishing";
 

@@ -295,10 +295,13 @@ export type FaultCode = keyof typeof FAULTS;
 /** An error with a place in the catalog. `message` is one line: what, where, for which input. No secrets in it. */
 export class Fault extends Error {
   readonly code: FaultCode;
-  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+  /** The pause a server asked for, ms. */
+  readonly retryAfterMs?: number;
+  constructor(code: FaultCode, message: string, options?: { cause?: unknown; retryAfterMs?: number | undefined }) {
     super(message.replaceAll(/\s*[\r\n]+\s*/g, " "), options);
     this.name = "Fault";
     this.code = code;
+    if (options?.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
   }
   get row(): FaultRow {
     return FAULTS[this.code];

@@ -82,15 +82,27 @@ export interface StatusFacts {
   readonly statusText: string;
   /** False when credentials or custom headers were held back after a redirect. */
   readonly keptPrivate: boolean;
+  /** Lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A status that is no success; the text is upstream's, word for word. */
 export function statusFault(answer: StatusFacts): Fault {
-  const { status, statusText, keptPrivate } = answer;
+  const { status, statusText, keptPrivate, headers } = answer;
   const code = statusCodes[status] ?? (status >= 500 ? "SourceBusy" : "SourceRefused");
   const dropped =
     !keptPrivate && (status === 401 || status === 403)
       ? ". The server redirected to another origin, where credentials and custom headers are not sent"
       : "";
-  return new Fault(code, `expected status code 200, got ${status}. Status: ${status} ${statusText}${dropped}`);
+  const text = `expected status code 200, got ${status}. Status: ${status} ${statusText}${dropped}`;
+  return new Fault(code, text, { retryAfterMs: retryAfterMs(headers?.["retry-after"], Date.now()) });
+}
+
+/** @param text of a Retry-After header: seconds, or a date. @returns ms from `nowMs`; undefined for anything else */
+export function retryAfterMs(text: string | undefined, nowMs: number): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000;
+  // A day of the week stands first; Date.parse takes much else for a date.
+  const dueMs = /^\s*[a-z]{3}/i.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(dueMs) ? undefined : Math.max(0, dueMs - nowMs);
 }

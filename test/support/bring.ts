@@ -16,6 +16,7 @@ import {
 import { faultOf } from "../../src/lib/faults.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import { makeFolder } from "./loop.ts";
+import { hastyClock } from "./test-clock.ts";
 
 export interface Place {
   volume: string;
@@ -51,6 +52,7 @@ export function bring(
     log: silentLog,
     signal: new AbortController().signal,
     preallocate: false,
+    clock: hastyClock,
     ...(scratch === "none" ? {} : { scratch: { dir: place.scratch, fileName: "tmpimage" } }),
     ...fields,
   });

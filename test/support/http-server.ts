@@ -28,6 +28,10 @@ export interface HttpFaults {
   readonly maxPartBytes?: number;
   /** The socket is destroyed after this many body bytes; 0 is right after the head. */
   readonly cutAfterBytes?: number;
+  /** The socket is destroyed when the file's byte at this offset is due, whatever part was asked for. */
+  readonly cutAtByte?: number;
+  /** Added to the bounds that Content-Range tells, and to the bytes that are sent. */
+  readonly shiftBytes?: number;
   /** Nothing more is sent after this many body bytes; the socket stays open. */
   readonly stallAfterBytes?: number;
   /** Added to the Content-Length that is told; the body stays as it is. */
@@ -74,6 +78,8 @@ export interface HttpTestServer {
   readonly files: Record<string, Uint8Array>;
   redirects: Record<string, string>;
   faults: HttpFaults;
+  /** One for each of the next requests, before `faults` holds again. */
+  faultsInTurn: HttpFaults[];
   /** Sockets open now. */
   openSockets(): number;
   /** Resolves when no socket is open any more. */
@@ -115,6 +121,7 @@ export async function startHttpServer(options: HttpServerOptions = {}, keep?: "k
     files: { ...options.files },
     redirects: { ...options.redirects },
     faults: options.faults ?? {},
+    faultsInTurn: [],
     openSockets: () => sockets.size,
     idle: () => new Promise((resolve) => (sockets.size === 0 ? resolve() : waiters.push(resolve))),
     url: (path, host = options.host ?? "127.0.0.1") => `${pair ? "https" : "http"}://${host}:${port}${path}`,
@@ -154,10 +161,12 @@ async function serve(
   server.requests.push(record);
   writeHead(response, part, body, faults);
   if (part.bytes.length === 0) return void response.end();
-  await send(response, part.bytes, faults, gone.signal, record);
+  await send(response, part, faults, gone.signal, record);
 }
 
 function takeFaults(server: HttpTestServer): HttpFaults {
+  const next = server.faultsInTurn.shift();
+  if (next) return next;
   const { times, ...rest } = server.faults;
   if (times === undefined) return rest;
   server.faults = times > 1 ? { ...rest, times: times - 1 } : {};
@@ -185,18 +194,21 @@ interface Part {
   readonly status: number;
   readonly bytes: Uint8Array;
   readonly contentRange?: string;
+  /** Of the file. */
+  readonly first: number;
 }
 
 function partOf(request: IncomingMessage, body: Uint8Array, faults: HttpFaults): Part {
   const wanted = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
   const condition = request.headers["if-range"];
   const mayPart = condition === undefined || condition === etagOf(body, faults) || condition === faults.lastModified;
-  if (!wanted || !mayPart || faults.ranges === false) return { status: 200, bytes: body };
-  const first = Number(wanted[1]);
+  if (!wanted || !mayPart || faults.ranges === false) return { status: 200, bytes: body, first: 0 };
+  const first = Number(wanted[1]) + (faults.shiftBytes ?? 0);
   const cap = first + (faults.maxPartBytes ?? Infinity) - 1;
   const last = Math.min(wanted[2] ? Number(wanted[2]) : Infinity, cap, body.length - 1);
-  if (first > last) return { status: 416, bytes: new Uint8Array(), contentRange: `bytes */${body.length}` };
-  return { status: 206, bytes: body.subarray(first, last + 1), contentRange: `bytes ${first}-${last}/${body.length}` };
+  if (first > last) return { status: 416, bytes: new Uint8Array(), contentRange: `bytes */${body.length}`, first };
+  const contentRange = `bytes ${first}-${last}/${body.length}`;
+  return { status: 206, bytes: body.subarray(first, last + 1), contentRange, first };
 }
 
 const etagOf = (body: Uint8Array, faults: HttpFaults): string =>
@@ -221,12 +233,14 @@ const pieceBytes = 64 * 1024;
 
 async function send(
   response: ServerResponse,
-  bytes: Uint8Array,
+  { bytes, first }: Part,
   faults: HttpFaults,
   gone: AbortSignal,
   record: SeenRequest,
 ): Promise<void> {
-  const end = Math.min(faults.cutAfterBytes ?? Infinity, faults.stallAfterBytes ?? Infinity, bytes.length);
+  const cutBytes = faults.cutAfterBytes ?? Math.max(0, (faults.cutAtByte ?? Infinity) - first);
+  const isCut = cutBytes < bytes.length;
+  const end = Math.min(cutBytes, faults.stallAfterBytes ?? Infinity, bytes.length);
   for (let at = 0; at < end && !gone.aborted;) {
     const piece = bytes.subarray(at, Math.min(end, at + pieceBytes));
     at += piece.length;
@@ -235,7 +249,7 @@ async function send(
     if (faults.bytesPerSecond) await systemClock.sleep((piece.length / faults.bytesPerSecond) * 1000, gone);
   }
   if (faults.stallAfterBytes !== undefined) return;
-  if (faults.cutAfterBytes !== undefined) {
+  if (isCut) {
     // Let the bytes reach the wire first: a destroyed socket drops what it still holds.
     response.write("", () => response.socket?.end(() => response.destroy()));
     return;

@@ -1,5 +1,5 @@
 // A clock whose time the test moves: sleeps end when it is moved past their end.
-import type { Clock } from "../../src/lib/clock.ts";
+import { systemClock, type Clock } from "../../src/lib/clock.ts";
 
 export interface TestClock extends Clock {
   /** Moves time on, ms, and lets everything that became due run. */
@@ -42,3 +42,9 @@ export function testClock(startMs = noonMs): TestClock {
     },
   };
 }
+
+/** The system's, in a hurry: no pause is longer than a millisecond. For what waits between tries. */
+export const hastyClock: Clock = {
+  now: () => systemClock.now(),
+  sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 1), signal),
+};
