@@ -96,6 +96,9 @@ export const messages: Readonly<Record<string, ProtoMessage>> = {
     1: { name: "limits", type: "quantities" },
     2: { name: "requests", type: "quantities" },
   },
+  ResourceQuota: { 1: meta, 2: one("spec", "ResourceQuotaSpec"), 3: one("status", "ResourceQuotaStatus") },
+  ResourceQuotaSpec: { 1: { name: "hard", type: "quantities" }, 2: texts("scopes") },
+  ResourceQuotaStatus: { 1: { name: "hard", type: "quantities" }, 2: { name: "used", type: "quantities" } },
   LabelSelector: { 1: textMap("matchLabels"), 2: many("matchExpressions", "LabelSelectorRequirement") },
   LabelSelectorRequirement: { 1: text("key"), 2: text("operator"), 3: texts("values") },
   TypedLocalObjectReference: { 1: text("apiGroup"), 2: text("kind"), 3: text("name") },
@@ -159,7 +162,7 @@ export const messages: Readonly<Record<string, ProtoMessage>> = {
 
 /** Messages that may stand alone as a body. */
 export const bodies: readonly string[] = (
-  "Namespace ConfigMap Secret ServiceAccount PersistentVolumeClaim " +
+  "Namespace ConfigMap Secret ServiceAccount PersistentVolumeClaim ResourceQuota " +
   "DeleteOptions Role ClusterRole RoleBinding ClusterRoleBinding " +
   "SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SelfSubjectReview " +
   "TokenReview TokenRequest"
