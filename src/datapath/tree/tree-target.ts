@@ -142,10 +142,10 @@ async function spaceOf(
 /** Not the target's error: the source's, or one with a place in the catalog already. */
 const isForeign = (cause: unknown): boolean => cause instanceof Fault || codeOf(cause) === undefined;
 
-/** Names that this file system cannot hold are the archive's fault. */
+/** Names and sizes that this file system cannot hold are the archive's fault: they will not fit next time either. */
 function asFault(cause: unknown, place: string): Fault {
   const code = codeOf(cause);
-  if (code === "ENAMETOOLONG" || code === "EILSEQ" || code === "ELOOP")
+  if (["ENAMETOOLONG", "EILSEQ", "ELOOP", "EFBIG"].includes(code ?? ""))
     return new Fault("ArchiveInvalid", `the tar archive is refused: ${place}: ${code}`, { cause });
   return targetFault(cause, place);
 }

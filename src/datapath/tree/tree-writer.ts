@@ -13,6 +13,7 @@ import {
   symlinkSync,
   unlinkSync,
   write,
+  writeSync,
 } from "node:fs";
 import { promisify } from "node:util";
 import type { Log } from "../../lib/log.ts";
@@ -47,6 +48,8 @@ const mostLater = 64 * 1024;
 const ownerAll = 0o700;
 /** Files from here on have their dirty pages bounded. */
 const windowedBytes = 8 * 1024 * 1024;
+/** So little goes into the page cache sooner than a worker thread is woken for it. */
+const sameThreadBytes = 128 * 1024;
 const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 export class TreeWriter {
@@ -151,7 +154,9 @@ export class TreeWriter {
       this.writtenBytes += bytes.length;
       if (this.writtenBytes > limitBytes) throw tooSmall(this.writtenBytes, limitBytes);
       for (let done = 0; done < bytes.length;) {
-        done += (await writeAt(fd, bytes, done, bytes.length - done, offset + done)).bytesWritten;
+        const left = bytes.length - done;
+        if (left <= sameThreadBytes && !window) done += writeSync(fd, bytes, done, left, offset + done);
+        else done += (await writeAt(fd, bytes, done, left, offset + done)).bytesWritten;
       }
       await window?.note(offset, bytes.length);
       endBytes = offset + bytes.length;

@@ -341,6 +341,22 @@ describe("room", () => {
     },
   );
 
+  test.skipIf(noLoops)(
+    `a file larger than the file system takes is refused${noLoops ? `: ${noLoops}` : ""}`,
+    async () => {
+      const volume = await makeExt4(24 * mib);
+      const sparse = [
+        ["GNU.sparse.major", "1"],
+        ["GNU.sparse.minor", "0"],
+        ["GNU.sparse.name", "vast"],
+        ["GNU.sparse.realsize", String(2 ** 52)],
+      ] as const;
+      const bytes = Buffer.concat([paxHeader(sparse), tarFile({ name: "a" }, `0\n${"\0".repeat(510)}`), tarEnd]);
+      expect(await failureOf(unpackBytes(bytes, volume))).toMatchObject({ code: "ArchiveInvalid" });
+      expect(await readdir(volume)).toEqual(["lost+found"]);
+    },
+  );
+
   test("a sparse file takes the room of its data", async () => {
     const folder = await makeFolder();
     await unpackBytes(gnuTar(tree, ["--sparse", sparsePath]), folder, { requestBytes: mib });
