@@ -3,10 +3,12 @@ import type { Source } from "../src/datapath/index.ts";
 
 /** The same source; `tell` is called each time it has said its facts. */
 export function tellingFirstAnswer(source: Source, tell: () => void): Source {
-  const { name, path, localPath } = source;
+  const { name, localPath } = source;
   return {
     name,
-    path,
+    get path() {
+      return source.path;
+    },
     ...(localPath === undefined ? {} : { localPath }),
     async facts(signal) {
       const facts = await source.facts(signal);
@@ -16,6 +18,7 @@ export function tellingFirstAnswer(source: Source, tell: () => void): Source {
     open: (offset, signal) => source.open(offset, signal),
     ...(source.read ? { read: source.read.bind(source) } : {}),
     ...(source.forget ? { forget: source.forget.bind(source) } : {}),
+    ...(source.labels ? { labels: source.labels.bind(source) } : {}),
     close: () => source.close(),
   };
 }

@@ -15,7 +15,12 @@ import { FAULTS, type Fault, type FaultCode } from "../src/lib/faults.ts";
 export type Listener = "current" | "v1.56";
 
 export type End =
-  | { readonly kind: "done"; readonly preallocated: boolean }
+  | {
+      readonly kind: "done";
+      readonly preallocated: boolean;
+      /** For the claim. */
+      readonly labels?: Readonly<Record<string, string>>;
+    }
   /** A blank disk; `silent` when nothing was to be done (block device without preallocation): no message then. */
   | { readonly kind: "blank"; readonly preallocated: boolean; readonly silent: boolean }
   | { readonly kind: "scratchNeeded" }
@@ -41,12 +46,22 @@ export function endingOf(end: End, listener: Listener): Ending {
   if (listener === "v1.56") return oldEndingOf(end);
   switch (end.kind) {
     case "done":
-      return json({ scratchSpaceRequired: false, preallocationApplied: end.preallocated, message: importComplete });
+      return done(end.preallocated, Object.entries(end.labels ?? {}));
     case "blank":
       return end.silent ? { exit: 0 } : json({ preallocationApplied: end.preallocated, message: importComplete });
     case "scratchNeeded":
       return json({ scratchSpaceRequired: true, preallocationApplied: false, message: importComplete });
   }
+}
+
+/** What an image has too many labels of is left out: the kubelet would cut the message, and then it says nothing. */
+function done(preallocationApplied: boolean, labels: readonly (readonly [string, string])[]): Ending {
+  const message = { scratchSpaceRequired: false, preallocationApplied, message: importComplete };
+  for (let count = labels.length; count > 0; count -= 1) {
+    const whole = { ...message, labels: Object.fromEntries(labels.slice(0, count)) };
+    if (Buffer.byteLength(JSON.stringify(whole)) <= terminationLimitBytes) return json(whole);
+  }
+  return json(message);
 }
 
 function oldEndingOf(end: Exclude<End, { kind: "failed" }>): Ending {
@@ -123,6 +138,7 @@ function failureText(fault: Fault, where: FailedAt, listener: Listener): string 
   const said = wordsOf(fault, listener);
   if (where.during === "start") return said;
   if (where.during === "blank") return `Unable to create blank image: ${said}`;
+  if (where.source === "registry" && isOfImage(fault)) return `${registryWords}${said}`;
   if (constructorCodes.has(fault.code) && where.bytesRead === 0) {
     return `Unable to connect to ${where.source} data source: ${said}`;
   }
@@ -134,6 +150,12 @@ function failureText(fault: Fault, where: FailedAt, listener: Listener): string 
   if (stage === "connecting" && fault.code.startsWith("Target")) return `Unable to process data: ${said}`;
   return `Unable to process data: ${stagePrefix[stage]}${stepPrefix(fault, stage)}${said}`;
 }
+
+/** Upstream reads images in the stage that fills scratch space, and says so also where none is used. */
+const registryWords =
+  "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry image: ";
+const isOfImage = ({ code }: Fault): boolean =>
+  constructorCodes.has(code) || ["DigestMismatch", "NoDiskInImage", "PlatformMissing"].includes(code);
 
 const writingWords = "unable to write to file: ";
 

@@ -104,7 +104,8 @@ async function runImport(
       ...(scratch ? { scratch } : {}),
     });
     log.info("The import ended", { ...outcome });
-    return outcome.kind === "done" ? { kind: "done", preallocated: outcome.preallocated } : { kind: "scratchNeeded" };
+    if (outcome.kind === "scratchNeeded") return outcome;
+    return { kind: "done", preallocated: outcome.preallocated, labels: source.labels?.() ?? {} };
   } finally {
     await source.close();
   }

@@ -7,7 +7,13 @@ import { hostsFrom, type Hosts } from "../src/lib/http.ts";
 import type { Log } from "../src/lib/log.ts";
 import { Secret } from "../src/lib/secret.ts";
 import type { Settings } from "./settings.ts";
-import { blankWord, readCertificates, readSecretHeaders, sourceForWord } from "./sources/index.ts";
+import {
+  blankWord,
+  readCertificates,
+  readRegistryCertificates,
+  readSecretHeaders,
+  sourceForWord,
+} from "./sources/index.ts";
 
 /** IMPORTER_SOURCE; none given means http, as the annotation it comes from says. */
 export const wordOf = (config: ImporterConfig): string => config.source || "http";
@@ -22,6 +28,9 @@ export function checkWork(config: ImporterConfig): void {
     return;
   }
   sourceForWord(word);
+  if (word === "registry" && config.pullMethod === "node") {
+    throw new Fault("ConfigInvalid", "Unable to process data: pull method node is not supported by this release yet");
+  }
   if (isArchive(config) && word !== "http") {
     throw new Fault("ConfigInvalid", `Unable to process data: content type archive is not read from source ${word}`);
   }
@@ -31,9 +40,12 @@ export function checkWork(config: ImporterConfig): void {
 export async function makeSource(settings: Settings, log: Log): Promise<Source> {
   const { config, extraHeaders, hostsFile } = settings;
   const { httpProxy, httpsProxy, noProxy, accessKeyId, secretKey } = config;
+  const isRegistry = wordOf(config) === "registry";
+  const certificates = (name: "certs" | "proxyCerts"): Promise<string[]> =>
+    isRegistry ? readRegistryCertificates(settings.path(name), log) : readCertificates(settings.path(name));
   const [trusted, proxyTrusted, secretHeaders, hosts] = await Promise.all([
-    config.certDir === undefined ? [] : readCertificates(settings.path("certs")),
-    readCertificates(settings.path("proxyCerts")),
+    config.certDir === undefined ? [] : certificates("certs"),
+    certificates("proxyCerts"),
     readSecretHeaders(settings.path("extraHeaders")),
     hostsFile === undefined ? undefined : readHosts(hostsFile),
   ]);
@@ -48,6 +60,8 @@ export async function makeSource(settings: Settings, log: Log): Promise<Source> 
     addresses: settings.addresses,
     proxy: { http: httpProxy, https: httpsProxy, noProxy },
     ...(hosts ? { hosts } : {}),
+    ...(config.registryAuth ? { registryAuth: new Secret(config.registryAuth) } : {}),
+    ...(config.registryImageArchitecture ? { architecture: config.registryImageArchitecture } : {}),
     log,
   });
 }

@@ -39,6 +39,9 @@ export interface HttpSourceSettings {
   readonly idleMs?: number;
   /** Ask for no more than so many bytes from the beginning, for looking at the head alone. Default: all. */
   readonly headBytes?: number;
+  /** Of registries: a docker config with credentials, and Go's name of the architecture asked for. */
+  readonly registryAuth?: Secret | undefined;
+  readonly architecture?: string | undefined;
   readonly log: Log;
 }
 

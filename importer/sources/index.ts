@@ -4,10 +4,11 @@ import type { Source } from "../../src/datapath/index.ts";
 import { Fault } from "../../src/lib/faults.ts";
 import { fileSource } from "./file.ts";
 import { httpSource, type HttpSourceSettings } from "./http.ts";
+import { registrySource } from "./registry/index.ts";
 
 export { fileSource } from "./file.ts";
 export { httpSource, type HttpSourceSettings } from "./http.ts";
-export { readCertificateFile, readCertificates, readSecretHeaders } from "./mounts.ts";
+export { readCertificateFile, readCertificates, readRegistryCertificates, readSecretHeaders } from "./mounts.ts";
 
 export interface SourceRow {
   /** Name in logs, and in upstream's text "Unable to connect to <name> data source". */
@@ -22,6 +23,12 @@ export interface SourceRow {
 
 export const sources: readonly SourceRow[] = [
   { name: "http", words: ["http"], reads: (argument) => /^https?:\/\//i.test(argument), make: httpSource },
+  {
+    name: "registry",
+    words: ["registry"],
+    reads: (argument) => /^(docker:\/\/|oci-archive:|docker-archive:)/.test(argument),
+    make: registrySource,
+  },
   {
     name: "file",
     words: [],

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../src/lib/faults.ts";
+import type { Log } from "../../src/lib/log.ts";
 import { Secret } from "../../src/lib/secret.ts";
 
 const pemBlock = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
@@ -12,6 +13,18 @@ export async function readCertificates(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const file of await filesIn(folder)) found.push(...(await readCertificateFile(file)));
   return found;
+}
+
+/**
+ * What a registry is trusted by: files ending in .crt or .pem, others are passed over with a warning, as upstream does.
+ * @throws Fault ConfigInvalid naming the file
+ */
+export async function readRegistryCertificates(folder: string, log: Log): Promise<string[]> {
+  const files = await filesIn(folder);
+  const isTaken = (file: string): boolean => /\.(crt|pem)$/.test(file);
+  const [taken, other] = [files.filter(isTaken), files.filter((file) => !isTaken(file))];
+  if (other.length > 0) log.warn("Passing over files that are no certificates by their name", { files: other });
+  return (await Promise.all(taken.map((file) => readCertificateFile(file)))).flat();
 }
 
 /** PEM certificates of one file, at least one. @throws Fault ConfigInvalid naming the file */

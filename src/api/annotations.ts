@@ -48,6 +48,12 @@ export const annotations = {
   importInsecureSkipVerify: cdi("storage.import.insecureSkipVerify"),
   /** "algorithm:hex". */
   importChecksum: cdi("storage.import.checksum"),
+  /** pod or node. */
+  registryImportMethod: cdi("storage.import.registryImportMethod"),
+  /** "true": the endpoint names an ImageStream. */
+  registryImageStream: cdi("storage.import.registryImageStream"),
+  /** Go's name of an architecture. */
+  registryImageArchitecture: cdi("storage.import.registryImageArchitecture"),
   /** kubevirt or archive; anything else means kubevirt. */
   contentType: cdi("storage.contentType"),
   /** "true" or "false", always written. */

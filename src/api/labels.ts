@@ -52,3 +52,16 @@ export const finalizers = {
   /** Kubernetes' own, on bound volumes. */
   volumeProtection: "kubernetes.io/pv-protection",
 } as const;
+
+const namePart = /^[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
+const prefixPart = /^(?=.{1,253}\/)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\/(.*)$/s;
+
+/** Whether an API server takes it as a label. */
+export function isLabel(key: string, value: string): boolean {
+  const name = key.includes("/") ? (prefixPart.exec(key)?.[1] ?? "") : key;
+  return namePart.test(name) && (value === "" || namePart.test(value));
+}
+
+/** Labels of KubeVirt travel between a claim and the objects around it; those of this project stay where they are. */
+export const isTravelling = (key: string): boolean =>
+  /^(?:[\w.]+\.)?kubevirt\.io\/./.test(key) && !key.startsWith("cdi.kubevirt.io/");

@@ -26,7 +26,7 @@ export const importVerb: Verb = (program, surroundings) => {
   const verb = program
     .command("import")
     .description("fill a file or block device with a disk image")
-    .argument("<source>", "a URL or a file")
+    .argument("<source>", "a URL, a container image (docker://, oci-archive:, docker-archive:) or a file")
     .argument("<target>", "a file or a block device")
     .option("--size <quantity>", "size of the disk; an image that is larger is refused, a smaller one grown", sizeOf)
     .option("--format <word>", "raw: store the bytes as they are", formatOf)

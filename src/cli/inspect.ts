@@ -16,7 +16,7 @@ export const inspectVerb: Verb = (program, surroundings) => {
   const verb = program
     .command("inspect")
     .description("say what a disk image is, from its first MiB")
-    .argument("<source>", "a URL or a file")
+    .argument("<source>", "a URL, a container image (docker://, oci-archive:, docker-archive:) or a file")
     .option("--output <form>", "text or json", outputForm, "text" as OutputForm);
   withSourceFlags(verb).action((source: string, flags: InspectFlags) =>
     telling(flags.output, surroundings, () => runInspect(source, flags, surroundings)),

@@ -40,6 +40,8 @@ export const importerEnv = record({
   proxyCertDir: optionalText("IMPORTER_PROXY_CERT_DIR"),
   /** Additive: annotation cdi.kubevirt.io/storage.import.format, "raw" or absent (compat.md, "What is a disk"). */
   format: optionalText("CDI_IMPORT_FORMAT"),
+  /** Additive: the `.dockerconfigjson` of a registry's secret, where it has one. */
+  registryAuth: optionalText("CDI_REGISTRY_AUTH"),
   /** Additive: an administrator's address rules, as CDI_ADDRESS_POLICY on the controller (compat.md, "Address policy"). */
   addressRules: optionalText("CDI_ADDRESS_POLICY"),
 });

@@ -137,7 +137,7 @@ async function pourInto(job: ImportJob, forced?: "staged"): Promise<ImportOutcom
 
 async function pourPeeled(
   job: ImportJob,
-  { sizeBytes, validator, ranges }: SourceFacts,
+  { sizeBytes, validator, ranges, readsWhole }: SourceFacts,
   peeled: Peeled,
   verify: () => void,
 ): Promise<ImportOutcome | Declined> {
@@ -170,7 +170,7 @@ async function pourPeeled(
     progress,
     log,
     signal,
-    hasChecksum: job.checksum !== undefined,
+    hasChecksum: job.checksum !== undefined || readsWhole === true,
     onReceived: job.onReceived,
     async sourceIsWhole() {
       // Every layer reads its input to the end before it ends itself.

@@ -4,6 +4,7 @@ export { parseChecksum, type Checksum } from "./checksum.ts";
 export { readImageInfo, type ImageInfo } from "./image-info.ts";
 export { importBlank, type BlankJob } from "./import-blank.ts";
 export { importImage, type ImportDone, type ImportJob, type ImportOutcome } from "./import-image.ts";
+export { peel, type Peeled } from "./peel.ts";
 export { newProgress, overallFraction, tellResumed } from "./progress.ts";
 export type { TarEntry, TarExtent, TarPiece, TarType } from "./tar/entry.ts";
 export { walkTar } from "./tar/walk.ts";

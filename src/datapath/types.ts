@@ -8,12 +8,14 @@ export interface SourceFacts {
   readonly ranges: boolean;
   /** Strong ETag or Last-Modified; absent when the server gives none. */
   readonly validator?: string;
+  /** Only when its bytes were read to the end, in order, is it certain that they are right: none may be skipped. */
+  readonly readsWhole?: boolean;
 }
 
 export interface Source {
   /** Shown in logs and messages; holds no secrets. */
   readonly name: string;
-  /** Last path segments used by the "is this a disk" rule (compat.md): a URL's or file's path. */
+  /** Asked after `facts`: last path segments used by the "is this a disk" rule (compat.md): a URL's or file's path. */
   readonly path: string;
   /** The same bytes as a file of this machine, where they are one: tools may read it without a copy. */
   readonly localPath?: string;
@@ -28,6 +30,8 @@ export interface Source {
   read?(offset: number, into: Buffer, signal: AbortSignal): Promise<void>;
   /** Everything is read anew from now on: the next `facts` ask again, and may differ. */
   forget?(): void;
+  /** What the source says of the disk, for labels of its claim. Known once it was read. */
+  labels?(): Readonly<Record<string, string>>;
   /** Releases connections and files. Never throws. */
   close(): Promise<void>;
 }

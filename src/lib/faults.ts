@@ -269,6 +269,24 @@ export const FAULTS = {
     text: "A Secret, ConfigMap or StorageClass that the import names does not exist, or lacks a key.",
     remedy: "Create it, Secrets and ConfigMaps in the DataVolume's namespace: the import goes on by itself.",
   },
+  DigestMismatch: {
+    exit: 105,
+    retry: "once",
+    text: "A part of the container image does not have the digest its manifest tells.",
+    remedy: "Push the image again; if it repeats, look at the registry's storage and the proxies in between.",
+  },
+  NoDiskInImage: {
+    exit: 106,
+    retry: "once",
+    text: "The container image holds no disk where one is looked for.",
+    remedy: "Put exactly one disk image into the folder /disk of the container image.",
+  },
+  PlatformMissing: {
+    exit: 107,
+    retry: "once",
+    text: "The container image is not there for the architecture that is wanted.",
+    remedy: "Push an image of that architecture, or set platform.architecture to one there is.",
+  },
   AddressDenied: {
     exit: 108,
     retry: "some",

@@ -43,6 +43,8 @@ export interface GetOptions {
   readonly signal: AbortSignal;
   /** Credentials and custom headers: dropped when a redirect leaves the origin. */
   readonly privateHeaders?: readonly Header[];
+  /** Value of Accept; goes wherever redirects lead. */
+  readonly accept?: string;
   /** Value of Range, such as "bytes=0-". */
   readonly range?: string;
   /** Value of If-Range. */
@@ -149,6 +151,7 @@ function requestFor(hop: Hop, wanted: GetOptions, via: URL | undefined): Dispatc
   const headers: Header[] = [["accept-encoding", "identity"]];
   if (!named("user-agent")) headers.push(["user-agent", userAgent]);
   if (url.username && !named("authorization")) headers.push(["authorization", basicOfUrl(url)]);
+  if (wanted.accept !== undefined) headers.push(["accept", wanted.accept]);
   if (wanted.range !== undefined) headers.push(["range", wanted.range]);
   if (wanted.ifRange !== undefined) headers.push(["if-range", wanted.ifRange]);
   headers.push(...custom);

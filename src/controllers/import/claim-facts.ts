@@ -5,7 +5,7 @@ import { annotationOf } from "../parts/claim-facts.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
 
 /** Sources this release's controller makes pods for. */
-const handled = ["http", "none"];
+const handled = ["http", "none", "registry"];
 
 /** "" where the claim is no import target; an absent or unknown source with an endpoint means http, as upstream reads it. */
 export function importSourceOf(claim: Claim): string {

@@ -3,6 +3,7 @@
 import { annotations } from "../../api/annotations.ts";
 import type { Claim, Pod, TerminatedState } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
+import { isLabel } from "../../api/labels.ts";
 import type { Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { FaultCode } from "../../lib/faults.ts";
@@ -109,8 +110,11 @@ function succeeded(claim: Claim, pod: Pod, exit: TerminatedState | undefined): P
     [ourAnnotations.importDelivered]: null,
     [ourAnnotations.importRetried]: null,
   };
+  // Of a stranger's image: what the API server would not have must not keep the rest from being written.
   const labels = Object.fromEntries(
-    Object.entries(said?.labels ?? {}).filter(([key]) => claim.metadata.labels?.[key] === undefined),
+    Object.entries(said?.labels ?? {}).filter(
+      ([key, value]) => claim.metadata.labels?.[key] === undefined && isLabel(key, value),
+    ),
   );
   const kept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
   return {

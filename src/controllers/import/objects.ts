@@ -82,6 +82,7 @@ function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
   const proxy = config?.status?.importProxy;
   const secret = annotationOf(claim, annotations.importSecretName);
   const certs = annotationOf(claim, annotations.importCertConfigMap);
+  const isRegistry = importSourceOf(claim) === "registry";
   const plain: EnvVar[] = importerEnv.write({
     source: importSourceOf(claim),
     endpoint: get(annotations.importEndpoint),
@@ -89,10 +90,12 @@ function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
     imageSize: String(claim.spec.resources?.requests?.storage ?? ""),
     ownerUid: ownerUidOf(claim),
     filesystemOverhead: overhead,
-    insecureTls: get(annotations.importInsecureSkipVerify) === "true",
+    insecureTls: isRegistry
+      ? isInsecureRegistry(get(annotations.importEndpoint), config)
+      : get(annotations.importInsecureSkipVerify) === "true",
     diskId: "",
     uuid: "",
-    pullMethod: "",
+    pullMethod: get(annotations.registryImportMethod),
     readyFile: "",
     doneFile: "",
     backingFile: "",
@@ -105,22 +108,25 @@ function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
     finalCheckpoint: "",
     preallocation: get(annotations.preallocationRequested) === "true",
     cacheMode: get(annotations.importRequiresDirectIo) === "true" ? "TRYNONE" : "",
-    registryImageArchitecture: "",
+    registryImageArchitecture: get(annotations.registryImageArchitecture),
     checksum: get(annotations.importChecksum),
     accessKeyId: undefined,
     secretKey: undefined,
     certDir: certs ? podPaths.certs : undefined,
     proxyCertDir: proxy?.trustedCAProxy ? `${podPaths.proxyCerts}/` : undefined,
     format: annotationOf(claim, annotations.importFormat),
+    registryAuth: undefined,
     addressRules: options.addressRules,
   });
   const names = importerEnv.variables;
-  const fromSecret = (name: string, key: string): EnvVar[] =>
-    secret ? [{ name, valueFrom: { secretKeyRef: { name: secret, key } } }] : [];
+  const fromSecret = (name: string, key: string, optional = false): EnvVar[] =>
+    secret ? [{ name, valueFrom: { secretKeyRef: { name: secret, key, ...(optional ? { optional } : {}) } } }] : [];
   return [
     ...plain,
-    ...fromSecret(names.accessKeyId.name, "accessKeyId"),
-    ...fromSecret(names.secretKey.name, "secretKey"),
+    // A registry's secret may be of Kubernetes' own shape, a docker config, instead.
+    ...fromSecret(names.accessKeyId.name, "accessKeyId", isRegistry),
+    ...fromSecret(names.secretKey.name, "secretKey", isRegistry),
+    ...(isRegistry ? fromSecret(names.registryAuth.name, ".dockerconfigjson", true) : []),
     ...numbered(claim, plainHeaders).map((value, index) => ({ name: extraHeaderName(index), value })),
   ];
 }
@@ -138,4 +144,10 @@ export function proxyConfigMapFor(claim: Claim, pod: Pod, source: ConfigMap): Co
     },
     data: source.data ?? {},
   };
+}
+
+/** Exactly that host and port, and only for images of registries. */
+function isInsecureRegistry(endpoint: string, config: CdiConfig | undefined): boolean {
+  const host = /^docker:\/\/([^/]+)/.exec(endpoint)?.[1];
+  return host !== undefined && (config?.spec.insecureRegistries ?? []).includes(host);
 }

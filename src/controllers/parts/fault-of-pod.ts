@@ -40,6 +40,13 @@ const texts: readonly (readonly [RegExp, FaultCode])[] = [
   [/is larger than the reported available|file largest block is bigger than maxblock/, "TargetTooSmall"],
   [/no space left on device/, "TargetFull"],
   [/disk quota exceeded/, "QuotaExceeded"],
+  [/Failed to find VM disk image file in the container image|Cannot locate image file/, "NoDiskInImage"],
+  [/no image found in image index for architecture|Error validating architecture/, "PlatformMissing"],
+  [/bootc image detected|Error sanitizing archive path/, "ImageRefused"],
+  [/Could not parse image/, "ConfigInvalid"],
+  [/manifest unknown|name unknown/, "SourceNotFound"],
+  [/unauthorized|authentication required/, "SourceUnauthorized"],
+  [/requested access to the resource is denied/, "SourceForbidden"],
   [/expected status code 200, got 401/, "SourceUnauthorized"],
   [/expected status code 200, got 403/, "SourceForbidden"],
   [/expected status code 200, got 404/, "SourceNotFound"],
@@ -83,7 +90,10 @@ export const stageOfExit = (exit: TerminatedState): string | undefined =>
 
 /** Texts of failures that came after the source had answered with bytes begin so (importer.md section 4.1). */
 export const cameAfterBytes = (exit: TerminatedState): boolean =>
-  (exit.message ?? "").startsWith("Unable to process data: ");
+  (exit.message ?? "").startsWith("Unable to process data: ") && !(exit.message ?? "").includes(registryWords);
+
+/** A registry's failures are told within the transfer, also when no byte came. */
+const registryWords = "Failed to read registry image";
 
 const tooSmall =
   /is larger than the reported available|no space left on device|file largest block is bigger than maxblock|disk quota exceeded/;

@@ -45,7 +45,6 @@ export function steadySource(source: Source, options: SteadyOptions): SteadySour
 
 class Steady implements SteadySource {
   readonly name: string;
-  readonly path: string;
   readonly localPath?: string;
   readonly read?: NonNullable<Source["read"]>;
   hasGuessed = false;
@@ -59,12 +58,16 @@ class Steady implements SteadySource {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.name = source.name;
-    this.path = source.path;
     if (source.localPath !== undefined) this.localPath = source.localPath;
     if (source.read) {
       const readOnce = source.read.bind(source);
       this.read = (offset, into, signal) => this.#trying(() => readOnce(offset, into, signal), offset, signal);
     }
+  }
+
+  /** Some sources know it only once they were asked. */
+  get path(): string {
+    return this.#source.path;
   }
 
   facts(signal: AbortSignal): Promise<SourceFacts> {

@@ -131,6 +131,7 @@ const plainConfig: ImporterConfig = {
   certDir: undefined,
   proxyCertDir: undefined,
   format: undefined,
+  registryAuth: undefined,
   addressRules: undefined,
 };
 export const anEnv = (config: Partial<ImporterConfig>): Record<string, string> =>

@@ -35,6 +35,7 @@ const full: ImporterConfig = {
   certDir: "/certs",
   proxyCertDir: "/proxycerts/",
   format: "raw",
+  registryAuth: "{}",
   addressRules: undefined,
 };
 const asEnv = (config: ImporterConfig): Record<string, string> =>

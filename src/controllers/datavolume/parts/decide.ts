@@ -5,6 +5,7 @@ import type { ClaimSpec } from "../../../api/claim-spec.ts";
 import type { Claim } from "../../../api/core.ts";
 import { parseGoBool } from "../../../api/go-bool.ts";
 import { kinds } from "../../../api/kinds.ts";
+import { isTravelling } from "../../../api/labels.ts";
 import { keyOf } from "../../../api/meta.ts";
 import type { Plan, Step } from "../../../kube/index.ts";
 import { seconds } from "../../../lib/duration.ts";
@@ -46,7 +47,12 @@ export function decideDataVolume(seen: DataVolumeFacts | undefined, options: Dec
     const message = `Resource "${name}" already exists and is not managed by DataVolume`;
     return { steps: [tellOf(dataVolume, "Warning", "ErrResourceExists", message)], lookAgainInMs: seconds(60) };
   }
-  const steps = [...handedOn(seen, claim), ...adoption(seen, claim), ...prePopulated(seen, claim)];
+  const steps = [
+    ...handedOn(seen, claim),
+    ...adoption(seen, claim),
+    ...prePopulated(seen, claim),
+    ...labelled(seen, claim),
+  ];
   return { steps: [...steps, ...statusSteps(seen, claim, undefined, options)] };
 }
 
@@ -143,6 +149,14 @@ function prePopulated(seen: DataVolumeFacts, claim: Claim): Step[] {
   return patchMetadata(kinds.dataVolume, dataVolume, {
     annotations: { [annotations.prePopulated]: claim.metadata.name ?? "" },
   });
+}
+
+/** What the image said of itself, or the claim was given: never over what the user wrote. */
+function labelled({ dataVolume }: DataVolumeFacts, claim: Claim): Step[] {
+  const missing = Object.entries(claim.metadata.labels ?? {}).filter(
+    ([key]) => isTravelling(key) && dataVolume.metadata.labels?.[key] === undefined,
+  );
+  return patchMetadata(kinds.dataVolume, dataVolume, { labels: Object.fromEntries(missing) });
 }
 
 const laterWords = [annotations.importRetry, annotations.importRetryForever] as const;
