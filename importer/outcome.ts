@@ -4,6 +4,7 @@ import {
   importComplete,
   scratchNeededExitOld,
   oneTerminationLine,
+  terminationLimitBytes,
   writeTermination,
   type TerminationMessage,
 } from "../src/contract/termination.ts";

@@ -5,6 +5,7 @@ export { readImageInfo, type ImageInfo } from "./image-info.ts";
 export { importBlank, type BlankJob } from "./import-blank.ts";
 export { importImage, type ImportDone, type ImportJob, type ImportOutcome } from "./import-image.ts";
 export { peel, type Peeled } from "./peel.ts";
+export { steadySource } from "./transfer/steady-source.ts";
 export { newProgress, overallFraction, tellResumed } from "./progress.ts";
 export type { TarEntry, TarExtent, TarPiece, TarType } from "./tar/entry.ts";
 export { walkTar } from "./tar/walk.ts";
