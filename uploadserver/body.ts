@@ -1,10 +1,13 @@
 // The bytes of an upload on their way into the data path: gathered into large pieces, fed by one request or by several in a row.
 import { Readable } from "node:stream";
+import { landsAsSent } from "../src/datapath/index.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
 
 /** The runtime hands over 16 KiB at a time; a piece of this size costs the steps behind a thirtieth of that. */
 const pieceBytes = 512 * 1024;
+/** Every magic lies within. */
+const headBytes = 64 * 1024;
 /** Held ready ahead of the data path, so that the network runs on while the disk is busy. */
 const readAheadBytes = 2 * pieceBytes;
 /** A client that sends nothing for so long is gone, whatever its connection says. */
@@ -15,6 +18,8 @@ const gone = (what: string): Fault => new Fault("UploadBroken", what);
 export class UploadBody extends Readable {
   /** Bytes taken so far, those that wait in a piece too. */
   takenBytes = 0;
+  /** The first bytes, copied: enough to know the format by. */
+  #head: Buffer = Buffer.alloc(0);
   #piece: Buffer | undefined;
   #filled = 0;
   #isWanted = true;
@@ -76,6 +81,11 @@ export class UploadBody extends Readable {
     }
   }
 
+  /** What comes is a disk byte for byte, as far as its head says; false until there is enough of it. */
+  get isPlainDisk(): boolean {
+    return this.#head.length >= headBytes && landsAsSent(this.#head);
+  }
+
   /** No more bytes come. */
   finish(): void {
     this.#flush();
@@ -89,6 +99,9 @@ export class UploadBody extends Readable {
 
   #gather(chunk: Buffer): void {
     this.takenBytes += chunk.length;
+    if (this.#head.length < headBytes) {
+      this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
+    }
     for (let at = 0; at < chunk.length;) {
       this.#piece ??= Buffer.allocUnsafeSlow(pieceBytes);
       const copied = chunk.copy(this.#piece, this.#filled, at);

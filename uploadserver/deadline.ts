@@ -16,7 +16,10 @@ export async function deadlineReached(
     await clock.sleep(Math.min(leftMs, longestSleepMs), signal);
   }
   while (gate.state !== "open") {
-    await gate.changed();
+    const { pausedUntilMs } = gate;
+    if (pausedUntilMs !== undefined && pausedUntilMs <= clock.now()) return;
+    const over = pausedUntilMs === undefined ? [] : [clock.sleep(pausedUntilMs - clock.now(), signal)];
+    await Promise.race([gate.changed(), ...over]);
     signal.throwIfAborted();
   }
 }

@@ -29,17 +29,26 @@ export interface ServerWorld {
   readonly end: (end: End) => void;
 }
 
-export async function handle(world: ServerWorld, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** @param resumable serves what lies under the tus route */
+export async function handle(
+  world: ServerWorld,
+  request: IncomingMessage,
+  response: ServerResponse,
+  resumable: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Promise<void> {
   const path = (request.url ?? "/").replace(/[?#].*$/s, "");
   const refuse = (status: number, body = ""): void => answer(request, response, { status, body });
   if (path === healthPath) return refuse(200, "OK");
-  if (tusIdOf(path) !== undefined && !isClient(request, world.settings.config.clientName)) return refuse(401);
+  if (tusIdOf(path) !== undefined) {
+    if (!isClient(request, world.settings.config.clientName)) return refuse(401);
+    return await resumable(request, response);
+  }
   const route = uploadRouteOf(path);
   if (!route) return refuse(404);
   if (request.method === "HEAD" && route.isAsync) return refuse(200);
   if (request.method !== "POST") return refuse(404);
   if (!isClient(request, world.settings.config.clientName)) return refuse(401);
-  const busy = world.gate.enter();
+  const busy = world.gate.enter(Date.now());
   if (busy !== undefined) {
     world.log.warn("Refusing an upload", { state: world.gate.state, status: busy });
     return refuse(busy);
@@ -49,6 +58,7 @@ export async function handle(world: ServerWorld, request: IncomingMessage, respo
     world.gate.reopen();
     return refuse(unserved.status, unserved.body);
   }
+  await world.gate.cleared();
   await takeUpload(world, request, response, route);
 }
 

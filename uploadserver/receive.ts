@@ -1,6 +1,6 @@
 // One upload from its first byte to the commit: the data path of an import, fed by requests.
 import { importArchive, importImage, newProgress } from "../src/datapath/index.ts";
-import type { Progress, Source } from "../src/datapath/index.ts";
+import type { Progress, Sink, Source } from "../src/datapath/index.ts";
 import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { UploadBody } from "./body.ts";
@@ -15,6 +15,10 @@ export interface UploadFacts {
   /** A tar for the volume's root instead of a disk. */
   readonly isArchive?: boolean;
   readonly onReceived?: () => void;
+  /** Sees what becomes of the bytes. */
+  readonly watch?: (sink: Sink) => Sink;
+  /** So many bytes of the unfinished disk are an earlier server's. */
+  readonly resumeBytes?: number;
 }
 
 export type Outcome = { readonly kind: "done"; readonly preallocated: boolean } | { readonly kind: "scratchNeeded" };
@@ -53,7 +57,8 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
       // A tree is never preallocated: its files are as large as they are.
       return { kind: "done", preallocated: false };
     }
-    const sink = await openTarget(settings, log, stop);
+    const opened = await openTarget(settings, log, stop, facts.resumeBytes);
+    const sink = facts.watch?.(opened) ?? opened;
     const scratch = scratchOf(settings);
     const outcome = await importImage({
       source: bodySource(body, facts, () => (isStaged = true)),
@@ -80,6 +85,8 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
       const ended = before.then(() => receive(facts, body, progress, stop)).finally(() => void body.destroy());
       before = ended.then(() => undefined).catch((cause: unknown) => log.warn("The upload failed", { error: cause }));
       body.on("error", () => undefined); // the data path tells it
+      // The data path waits for bytes that may never come.
+      stop.addEventListener("abort", () => body.destroy(stop.reason as Error), { once: true });
       return { body, progress, ended, abort: (reason) => own.abort(reason) };
     },
   };

@@ -16,6 +16,7 @@ import { endingOf, type End } from "./outcome.ts";
 import { makeReceiver } from "./receive.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
 import { serverTls } from "./tls.ts";
+import { makeTus } from "./tus.ts";
 
 export interface UploadServerSurroundings {
   readonly env: Environment;
@@ -51,9 +52,16 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
   const stop = new AbortController();
   const stopped = AbortSignal.any([signal, stop.signal]);
   const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<End>();
-  signal.addEventListener("abort", () => fail(signal.reason as Error), { once: true });
   const gate = new Gate();
   const world: ServerWorld = { settings, gate, log, end, receiver: makeReceiver(settings, log, stopped) };
+  const tus = makeTus(world);
+  await tus.restore();
+  // Before the data path hears of it: what can be taken up again is to stay.
+  const onAbort = (): void => {
+    tus.park();
+    fail(signal.reason as Error);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
   const { listenAddress: host, listenPort: port, healthPort, listener: by, deadlineMs } = settings;
   const listener = await listenTls({
     host,
@@ -62,7 +70,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
     asksForCertificates: true,
     requiresCertificates: by === "v1.56",
     serve(request, response) {
-      handle(world, request, response).catch((cause: unknown) => {
+      handle(world, request, response, (...both) => tus.handle(...both)).catch((cause: unknown) => {
         log.error("A request could not be answered", { error: cause });
         response.destroy();
       });
@@ -82,6 +90,7 @@ async function serve(settings: Settings, log: Log, signal: AbortSignal): Promise
       await endHealth?.();
     }
   } finally {
+    tus.park();
     stop.abort(new Error("the upload server ends"));
     await listener.close();
     await world.receiver.idle();

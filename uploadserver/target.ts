@@ -1,18 +1,31 @@
 // The upload's target volume, and the scratch space where the pod was given some.
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { blockSink, filesystemSink, treeTarget } from "../src/datapath/index.ts";
 import type { ScratchPlace, Sink, TreeTarget } from "../src/datapath/index.ts";
 import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import type { Settings } from "./settings.ts";
 
-/** A new one for each upload. @throws Fault when the target cannot be opened */
-export async function openTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<Sink> {
+/**
+ * A new one for each upload.
+ * @param resumeBytes of an earlier server's unfinished disk; for a file only
+ * @throws Fault when the target cannot be opened
+ */
+export async function openTarget(
+  settings: Settings,
+  log: Log,
+  signal: AbortSignal,
+  resumeBytes?: number,
+): Promise<Sink> {
   const { device, folder, fileName, requestBytes, overhead, volumeBytes } = settings;
   const shared = { preallocate: settings.config.preallocation, signal, log };
   if (device !== undefined) return await blockSink({ path: device, ...shared });
-  return await filesystemSink({ folder, fileName, requestBytes, overhead, volumeBytes, ...shared });
+  return await filesystemSink({ folder, fileName, requestBytes, overhead, volumeBytes, resumeBytes, ...shared });
 }
+
+/** An earlier server's unfinished disk. */
+export const partPathOf = ({ folder, fileName }: Settings): string => join(folder, `${fileName}.part`);
 
 export function scratchOf({ scratchFolder }: Settings): ScratchPlace | undefined {
   return existsSync(scratchFolder) ? { dir: scratchFolder, fileName: "tmpimage" } : undefined;

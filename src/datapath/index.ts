@@ -9,6 +9,7 @@ export { steadySource } from "./transfer/steady-source.ts";
 export { newProgress, overallFraction, tellResumed } from "./progress.ts";
 export type { TarEntry, TarExtent, TarPiece, TarType } from "./tar/entry.ts";
 export { walkTar } from "./tar/walk.ts";
+export { landsAsSent } from "./sniff.ts";
 export type { ScratchPlace } from "./roads/road.ts";
 export {
   bearsData,

@@ -52,5 +52,7 @@ function beginsWithSkippedFrames(head: Uint8Array): boolean {
   return false;
 }
 export const sniffDisk = (head: Uint8Array): DiskFormat | undefined => find(head, disks);
+/** @param head the first bytes of the source @returns whether its bytes land one by one as they are sent */
+export const landsAsSent = (head: Uint8Array): boolean => !sniffCompression(head) && !sniffDisk(head);
 /** "raw" when nothing else is seen: raw disks bear no mark. */
 export const sniffRaw = (head: Uint8Array): RawFormat => find(head, raws) ?? "raw";

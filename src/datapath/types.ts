@@ -54,6 +54,8 @@ export interface Sink {
    */
   begin(virtualSizeBytes: number): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** What was written so far is on the disk when it resolves; absent where an unfinished disk is of no use. @throws Fault */
+  sync?(): Promise<void>;
   /** The range reads as zeros afterwards, without allocating where the target can. */
   zero(offset: number, length: number): Promise<void>;
   /**

@@ -45,7 +45,6 @@ export const packageDoors: Readonly<Record<string, readonly RegExp[]>> = {
   "@peculiar/x509": [/^src\/pki\//],
   "@sinclair/typebox": [/^src\/api\//],
   ajv: [/^src\/api\//, /^src\/embedded\//],
-  "@tus/server": [/^uploadserver\//],
   "classic-level": [/^src\/embedded\/store\//],
   commander: [/^src\/cli\//],
   jose: [/^src\/pki\//],

@@ -24,6 +24,11 @@ export interface FilesystemSinkOptions {
   preallocate?: boolean;
   /** Size of the volume where it is a mere folder of the host; default: what the file system says. */
   volumeBytes?: number | undefined;
+  /**
+   * The first so many bytes of the part file are an earlier process's, synced, and of the same disk: they stay, writes below
+   * are taken for granted. The first begin() only; later ones start from nothing. Default 0.
+   */
+  resumeBytes?: number | undefined;
   /** Ends the long passes of preallocation. */
   signal?: AbortSignal;
   log?: Log;
@@ -56,6 +61,9 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
   let sizeBytes = 0;
   /** Preallocation asked for, and fallocate refused: zeros are written instead. */
   let fillByHand = false;
+  /** Bytes of an earlier process that are kept. */
+  let keptBytes = options.resumeBytes ?? 0;
+  let isBegun = false;
 
   const opened = (): RawTarget => {
     if (!target) throw new Error("begin() comes before writing");
@@ -79,12 +87,15 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     if (virtualSizeBytes > availableBytes) throw tooSmall(virtualSizeBytes, availableBytes);
     await target?.close();
     target = undefined;
+    if (isBegun) keptBytes = 0;
+    isBegun = true;
     // The file of an earlier import goes first: its space was counted as free, and it must not pass for this one's result.
     await guarded(`replace ${path}`, async () => {
-      await unlinkIfAny(partPath);
+      if (keptBytes === 0) await unlinkIfAny(partPath);
       await unlinkIfAny(path);
     });
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const fresh = keptBytes === 0 ? constants.O_CREAT | constants.O_EXCL : 0;
+    const flags = constants.O_RDWR | constants.O_NOFOLLOW | fresh;
     const handle = await guarded(`create ${partPath}`, () => open(partPath, flags, 0o600));
     target = new RawTarget({
       handle,
@@ -97,7 +108,11 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     });
     fillByHand = false;
     sizeBytes = virtualSizeBytes;
-    await target.step("truncate", () => handle.truncate(virtualSizeBytes));
+    await target.step("truncate", async () => {
+      // What lies behind the kept bytes may be anything.
+      if (keptBytes > 0) await handle.truncate(keptBytes);
+      await handle.truncate(virtualSizeBytes);
+    });
     await allocate(target, Math.max(virtualSizeBytes, growthBytes));
     return target;
   }
@@ -135,7 +150,17 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     async begin(virtualSizeBytes) {
       await begin(virtualSizeBytes);
     },
-    write: async (offset, bytes) => opened().write(offset, bytes),
+    async write(offset, bytes) {
+      const raw = opened();
+      const kept = Math.max(0, Math.min(keptBytes - offset, bytes.length));
+      if (kept > 0) raw.countAsWritten(offset, kept);
+      if (kept < bytes.length) await raw.write(offset + kept, kept > 0 ? bytes.subarray(kept) : bytes);
+    },
+    async sync() {
+      const raw = opened();
+      await raw.flush();
+      await raw.step("fdatasync", () => raw.handle.datasync());
+    },
     zero: async (offset, length) => opened().zero(offset, length),
     async lend(virtualSizeBytes) {
       const raw = target && sizeBytes === virtualSizeBytes ? target : await begin(virtualSizeBytes);

@@ -1,0 +1,234 @@
+// Resumable uploads on the server: the protocol's words, drops, a killed server, and what is read again afterwards.
+import { readdir, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { makePod, MiB } from "../importer/world.ts";
+import { useUploads } from "./uploads.ts";
+import { ask, diskOf, openConnection, type Ask, type Said, type Server, type StartOptions } from "./world.ts";
+
+const { images, qcow2, serve, expectDone } = useUploads();
+const spoken = { "tus-resumable": "1.0.0" };
+const root = "/v1beta1/upload-tus";
+const octets = "application/offset+octet-stream";
+
+const tus = (server: Server, method: string, path: string, more: Ask = {}): Promise<Said> =>
+  ask(server, { ...more, method, path, headers: { ...spoken, ...more.headers } });
+async function create(server: Server, bytes: number, headers: Record<string, string> = {}): Promise<string> {
+  const said = await tus(server, "POST", root, { headers: { "upload-length": bytes, ...headers } });
+  expect(said.status).toBe(201);
+  return new URL(said.headers.location ?? "", `https://upload${root}`).pathname;
+}
+const patch = (server: Server, path: string, offset: number, body: Buffer): Promise<Said> =>
+  tus(server, "PATCH", path, { headers: { "content-type": octets, "upload-offset": offset }, body });
+async function offsetOf(server: Server, path: string): Promise<number> {
+  const said = await tus(server, "HEAD", path);
+  expect(said.status).toBe(200);
+  return Number(said.headers["upload-offset"]);
+}
+/** A PATCH that breaks off after so many bytes of the length it told. */
+async function brokenPatch(server: Server, path: string, offset: number, body: Buffer, sentBytes: number) {
+  const socket = await openConnection(server);
+  const head = [
+    `PATCH ${path} HTTP/1.1`,
+    "Host: upload",
+    "Tus-Resumable: 1.0.0",
+    `Content-Type: ${octets}`,
+    `Upload-Offset: ${offset}`,
+    `Content-Length: ${body.length}`,
+  ];
+  socket.write(`${head.join("\r\n")}\r\n\r\n`);
+  await new Promise((sent) => socket.write(body.subarray(0, sentBytes), sent));
+  socket.destroy();
+}
+/** Sends the rest in chunks. @returns the last answer and the bytes sent */
+async function sendRest(server: Server, path: string, bytes: Buffer, chunk: number) {
+  let sent = 0;
+  for (let at = await offsetOf(server, path); ;) {
+    const piece = bytes.subarray(at, at + chunk);
+    const said = await patch(server, path, at, piece);
+    sent += piece.length;
+    at += piece.length;
+    if (at >= bytes.length || said.status !== 204) return { said, sent };
+    expect(said.headers["upload-offset"]).toBe(String(at));
+  }
+}
+
+describe("the protocol", () => {
+  test("discovery, and what is refused", async () => {
+    const server = await serve();
+    const found = await ask(server, { method: "OPTIONS", path: root });
+    expect(found).toMatchObject({
+      status: 204,
+      headers: { ...spoken, "tus-version": "1.0.0", "tus-extension": "creation,termination,expiration" },
+    });
+    expect(await ask(server, { path: root, headers: { "upload-length": 1 } })).toMatchObject({
+      status: 412,
+      headers: { "tus-version": "1.0.0" },
+    });
+    expect((await tus(server, "POST", root)).status).toBe(400);
+    expect((await tus(server, "POST", root, { headers: { "upload-length": "-1" } })).status).toBe(400);
+    expect((await tus(server, "POST", root, { headers: { "upload-defer-length": "1" } })).status).toBe(400);
+    expect((await tus(server, "GET", `${root}/0123456789abcdef`)).status).toBe(405);
+    expect((await tus(server, "HEAD", `${root}/0123456789abcdef`)).status).toBe(404);
+    const path = await create(server, 4 * MiB);
+    expect(await tus(server, "HEAD", path)).toMatchObject({
+      status: 200,
+      headers: { "upload-offset": "0", "upload-length": String(4 * MiB), "cache-control": "no-store" },
+    });
+    expect((await patch(server, path, 1, Buffer.alloc(8))).status).toBe(409);
+    expect((await patch(server, path, 0, Buffer.alloc(4 * MiB + 1))).status).toBe(413);
+    const headers = { "content-type": "application/octet-stream", "upload-offset": 0 };
+    expect((await tus(server, "PATCH", path, { headers, body: Buffer.alloc(8) })).status).toBe(415);
+    expect(await offsetOf(server, path)).toBe(0);
+  });
+
+  test("while one is open every other way in is 503; given up, the place is free", async () => {
+    const server = await serve();
+    const path = await create(server, images().bytes.length);
+    expect((await patch(server, path, 0, images().bytes.subarray(0, 3 * MiB))).status).toBe(204);
+    expect((await ask(server, { body: images().bytes })).status).toBe(503);
+    expect((await tus(server, "POST", root, { headers: { "upload-length": 8 } })).status).toBe(503);
+    expect((await tus(server, "DELETE", path)).status).toBe(204);
+    expect((await tus(server, "HEAD", path)).status).toBe(404);
+    expect(await readdir(server.pod.at("/data"))).toEqual([]);
+    expect((await ask(server, { body: images().bytes })).status).toBe(200);
+    await expectDone(server);
+  });
+
+  test("an image that is refused says why at the request that shows it, and the next try succeeds", async () => {
+    const server = await serve();
+    const page = Buffer.from(`<!DOCTYPE html><html>${" ".repeat(80_000)}</html>`);
+    const path = await create(server, page.length);
+    expect(await patch(server, path, 0, page)).toMatchObject({
+      status: 400,
+      text: expect.stringContaining("the source is an HTML page, not a disk image") as string,
+    });
+    expect((await tus(server, "HEAD", path)).status).toBe(404);
+    const named = { "upload-metadata": `filename ${Buffer.from("disk.qcow2").toString("base64")}` };
+    const wrong = await create(server, MiB, named);
+    expect((await patch(server, wrong, 0, Buffer.alloc(MiB, 7))).text).toContain("the name ends in .qcow2");
+    const again = await create(server, images().bytes.length);
+    expect((await sendRest(server, again, images().bytes, 5 * MiB)).said.status).toBe(204);
+    await expectDone(server);
+  });
+});
+
+describe("drops", () => {
+  test.each([
+    { kind: "raw", bytes: () => images().bytes, scratch: false },
+    { kind: "qcow2", bytes: () => qcow2(), scratch: true },
+    { kind: "gz", bytes: () => gzipSync(images().bytes), scratch: false },
+  ])("five drops in a $kind image: the data path waits, and nothing is sent twice", async ({ bytes, scratch }) => {
+    const server = await serve({ scratch });
+    const whole = bytes();
+    const path = await create(server, whole.length);
+    const step = Math.floor(whole.length / 6);
+    let at = 0;
+    for (let drop = 0; drop < 5; drop += 1) {
+      await brokenPatch(server, path, at, whole.subarray(at), step);
+      const offset = await offsetOf(server, path);
+      expect(offset).toBeGreaterThanOrEqual(at);
+      expect(offset).toBeLessThanOrEqual(at + step);
+      at = offset;
+    }
+    const { said } = await sendRest(server, path, whole, whole.length);
+    expect(said.status).toBe(204);
+    await expectDone(server);
+  });
+});
+
+describe("a server that is killed", () => {
+  const chunk = 4 * MiB;
+  /** Another server on the same volume. */
+  const restart = async (before: Server, how: NodeJS.Signals, options: StartOptions): Promise<Server> => {
+    before.kill(how);
+    await before.ended;
+    return await serve({ ...options, pod: before.pod });
+  };
+
+  test.each(["SIGKILL", "SIGTERM"] as const)("raw, %s: at most one chunk is sent again", async (how) => {
+    const pod = await makePod();
+    try {
+      const first = await serve({ pod });
+      const { bytes } = images();
+      const path = await create(first, bytes.length);
+      for (let at = 0; at < 2 * chunk; at += chunk) {
+        expect((await patch(first, path, at, bytes.subarray(at, at + chunk))).status).toBe(204);
+      }
+      await brokenPatch(first, path, 2 * chunk, bytes.subarray(2 * chunk), chunk / 2);
+      const second = await restart(first, how, {});
+      expect(await readdir(pod.at("/data"))).not.toContain("disk.img");
+      const offset = await offsetOf(second, path);
+      expect(offset).toBeGreaterThanOrEqual(2 * chunk);
+      expect(offset).toBeLessThanOrEqual(2 * chunk + chunk / 2);
+      expect((await ask(second, { body: bytes })).status).toBe(503);
+      const third = await restart(second, how, {});
+      const { said, sent } = await sendRest(third, path, bytes, chunk);
+      expect(said.status).toBe(204);
+      expect(sent).toBeLessThanOrEqual(bytes.length - 2 * chunk);
+      await expectDone(third);
+    } finally {
+      await pod.remove();
+    }
+  });
+
+  test("what lay behind the safe bytes does not show through the zeros of the image", async () => {
+    const pod = await makePod();
+    try {
+      const first = await serve({ pod });
+      const bytes = Buffer.concat([randomBytes(2 * chunk), Buffer.alloc(2 * chunk)]);
+      const path = await create(first, bytes.length);
+      expect((await patch(first, path, 0, bytes.subarray(0, chunk))).status).toBe(204);
+      first.kill("SIGKILL");
+      await first.ended;
+      const { open } = await import("node:fs/promises");
+      const part = await open(pod.at("/data/disk.img.part"), "r+");
+      await part.write(randomBytes(3 * chunk), 0, 3 * chunk, chunk);
+      await part.close();
+      const second = await serve({ pod });
+      expect((await sendRest(second, path, bytes, chunk)).said.status).toBe(204);
+      expect(await second.ended).toMatchObject({ exit: 0 });
+      expect((await diskOf(second))?.subarray(0, bytes.length).equals(bytes)).toBe(true);
+    } finally {
+      await pod.remove();
+    }
+  });
+
+  test("a gz goes on from 0, and comes out right", async () => {
+    const pod = await makePod();
+    try {
+      const first = await serve({ pod });
+      const bytes = gzipSync(images().bytes);
+      const path = await create(first, bytes.length);
+      expect((await patch(first, path, 0, bytes.subarray(0, 400_000))).status).toBe(204);
+      const second = await restart(first, "SIGKILL", {});
+      expect(await offsetOf(second, path)).toBe(0);
+      expect((await sendRest(second, path, bytes, 300_000)).said.status).toBe(204);
+      await expectDone(second);
+    } finally {
+      await pod.remove();
+    }
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["another's", JSON.stringify({ version: 9, id: "0123456789abcdef", sizeBytes: 1, fileName: "", durableBytes: 0 })],
+    [
+      "more safe than there is",
+      JSON.stringify({ version: 1, id: "0123456789abcdef", sizeBytes: 1, fileName: "", durableBytes: 2 }),
+    ],
+    ["endless", "[".repeat(100_000)],
+  ])("a record on the volume that is %s is none", async (_, text) => {
+    const pod = await makePod();
+    try {
+      await writeFile(pod.at("/data/disk.img.upload"), text);
+      const server = await serve({ pod });
+      expect((await tus(server, "HEAD", `${root}/0123456789abcdef`)).status).toBe(404);
+      expect((await ask(server, { body: images().bytes })).status).toBe(200);
+      expect(await server.ended).toMatchObject({ exit: 0 });
+    } finally {
+      await pod.remove();
+    }
+  });
+});
