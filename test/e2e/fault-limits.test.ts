@@ -42,7 +42,9 @@ async function begun(name: string, before: (cluster: Embedded) => Promise<unknow
 async function showsRow(cluster: Embedded, name: string, when: string): Promise<DataVolume[]> {
   const { code, phase, condition, reason, text } = rowOf(when);
   const isShown = (dv: DataVolume): boolean =>
-    conditionOf(dv, "Stalled")?.reason === code && conditionOf(dv, condition)?.reason === reason;
+    conditionOf(dv, "Stalled")?.reason === code &&
+    conditionOf(dv, condition)?.reason === reason &&
+    dv.status?.phase === phase;
   const states = await history<DataVolume>(cluster, kinds.dataVolume, name, isShown);
   const last = states.at(-1) as DataVolume;
   expect(last.status).toMatchObject({ phase, transfer: { code, remedy: FAULTS[code].remedy } });
@@ -78,9 +80,9 @@ test.skipIf(noGroups)(
     const seen = (pod: Pod): boolean => {
       const mode = pod.spec.containers[0]?.env?.find((one) => one.name === "CACHE_MODE")?.value ?? "";
       const exit = pod.status?.containerStatuses?.[0]?.state?.terminated;
-      if (exit) expect(exit).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
-      modes.add(mode);
-      return modes.has("TRYNONE") && exit !== undefined;
+      // The node may start it once more before the pod is deleted, and then end it before it runs.
+      if (exit?.exitCode === 137 && exit.reason === "OOMKilled") modes.add(mode);
+      return modes.has("TRYNONE");
     };
     await history<Pod>(cluster, kinds.pod, `importer-${name}`, seen);
     expect([...modes]).toContain("TRYNONE");

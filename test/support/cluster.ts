@@ -111,9 +111,14 @@ export async function history<T extends KubeObject>(
     }
   } catch (cause) {
     if (!signal.aborted) throw cause;
+    const shown = (object: KubeObject | undefined): string =>
+      JSON.stringify({ version: object?.metadata.resourceVersion, status: object?.["status"] });
+    const now = await cluster.client.get({ kind, namespace: "default", name });
     throw new Error(
-      `${name} did not get there in ${limitMs} ms; last seen: ${JSON.stringify(states.at(-1), undefined, 1)}`,
-      { cause },
+      `${name} did not get there in ${limitMs} ms; last seen: ${shown(states.at(-1))}; now: ${shown(now)}`,
+      {
+        cause,
+      },
     );
   }
 }
