@@ -20,6 +20,11 @@ const SEEK_HOLE = 4;
 // asm-generic/unistd.h, the same on x86-64 and arm64; linux/close_range.h
 const SYS_close_range = 436;
 const CLOSE_RANGE_CLOEXEC = 4;
+// asm-generic/fcntl.h and linux/fcntl.h
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
+const F_SETPIPE_SZ = 1031;
 
 type Numbers<A extends number[]> = Koffi.KoffiFunc<(...args: A) => number>;
 
@@ -44,6 +49,11 @@ export function loadNativeSyscalls(): Syscalls {
   const systemCall: Numbers<[number, number, number, number]> = libc.func(
     "long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)",
   );
+
+  const pipe2: Koffi.KoffiFunc<(ends: Int32Array, flags: number) => number> = libc.func(
+    "int pipe2(int *ends, int flags)",
+  );
+  const fcntl: Numbers<[number, number, number]> = libc.func("int fcntl(int fd, int command, int argument)");
 
   /** Runs a call on a worker thread. errno is only right inside the callback, where koffi restores it. */
   function inBackground<A extends unknown[]>(
@@ -101,6 +111,14 @@ export function loadNativeSyscalls(): Syscalls {
         if (cause instanceof SyscallError && cause.code === "ENXIO") return undefined;
         throw cause;
       }
+    },
+    openPipe(roomBytes) {
+      const ends = new Int32Array(2);
+      if (pipe2(ends, O_CLOEXEC) === -1) return undefined;
+      const [readFd = -1, writeFd = -1] = ends;
+      fcntl(readFd, F_SETPIPE_SZ, roomBytes);
+      fcntl(readFd, F_SETFL, O_NONBLOCK);
+      return { readFd, writeFd };
     },
     sealDescriptors() {
       // A kernel before 5.11 refuses: then the descriptors stay as they were.

@@ -77,6 +77,7 @@ export function toolSyscalls(): Syscalls {
     syncFilesystem: (fd) => runOn(fd, "sync", ["--file-system"]),
     nextData: () => absent("lseek"),
     nextHole: () => absent("lseek"),
+    openPipe: () => undefined,
     sealDescriptors: () => undefined,
   };
 }

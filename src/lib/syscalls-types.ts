@@ -32,6 +32,12 @@ export interface Syscalls {
   /** Where the next hole at or after `offset` begins; the end of the file counts as one. `ENOSYS` without koffi. */
   nextHole(fd: number, offset: number): Promise<number>;
   /**
+   * A pipe whose reading end does not block; neither end is handed to programs unless asked for. Undefined where there is no
+   * way to make one.
+   * @param roomBytes what it should hold; the kernel may allow less
+   */
+  openPipe(roomBytes: number): { readFd: number; writeFd: number } | undefined;
+  /**
    * Keeps every descriptor above stderr from the programs started later. Node opens its own that way, but not those that were
    * handed to it at its start. Where neither koffi nor close_range(2) is there, nothing happens.
    */

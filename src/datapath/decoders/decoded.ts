@@ -9,7 +9,7 @@ export interface Decoder {
   /** Takes the encoded bytes. */
   readonly writable: Writable;
   /** Gives the decoded ones. May be the same stream. */
-  readonly readable: Readable;
+  readonly readable: AsyncIterable<Buffer>;
   /** What it takes of, or instead of, the encoded bytes. Default: them. @throws what then ends the output */
   readonly pass?: (chunk: Buffer) => readonly Buffer[];
   /** Asked at the end and after an error of the decoder. @returns what was wrong with the bytes */
@@ -29,7 +29,7 @@ async function* decodedBytes(input: Readable, decoder: Decoder): AsyncGenerator<
   const feeding = feed(input, decoder);
   let failure: unknown;
   try {
-    for await (const chunk of decoder.readable) yield chunk as Buffer;
+    for await (const chunk of decoder.readable) yield chunk;
   } catch (cause) {
     failure = cause;
   }

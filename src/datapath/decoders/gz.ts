@@ -7,12 +7,10 @@ import type { Log } from "../../lib/log.ts";
 import { pulledStream } from "../pulled.ts";
 import { isZero } from "../sinks/zero-blocks.ts";
 import { chunkReader, type ChunkReader } from "./chunk-reader.ts";
-import { decodeFrame } from "./frame.ts";
+import { Engine } from "./engine.ts";
 import type { Decode } from "./index.ts";
 import type { DecodeResume } from "./point.ts";
 
-/** Large output pieces: fewer turns through the streams. */
-const pieceBytes = 1024 * 1024;
 /** A name or comment in a member's header may be this long. */
 const longestText = 64 * 1024;
 const flags = { headerCrc: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 } as const;
@@ -28,39 +26,52 @@ async function* members(input: Readable, log: Log, { from, onPoint }: DecodeResu
   const reader = chunkReader(input);
   const inputBefore = from?.inputBytes ?? 0;
   let outputBytes = from?.outputBytes ?? 0;
-  // The first has to be there; a point may be the end of the last.
-  let isNext = !from || (await hasAnotherMember(reader, log));
-  while (isNext) {
-    outputBytes += yield* member(reader);
-    onPoint?.({ inputBytes: inputBefore + reader.position, outputBytes });
-    isNext = await hasAnotherMember(reader, log);
+  const sum = { crc: 0, lengthBytes: 0 };
+  const engine = new Engine(createInflateRaw(), (bytes) => {
+    sum.crc = crc32(bytes, sum.crc);
+    sum.lengthBytes += bytes.length;
+  });
+  try {
+    // The first has to be there; a point may be the end of the last.
+    let isNext = !from || (await hasAnotherMember(reader, log));
+    while (isNext) {
+      Object.assign(sum, { crc: 0, lengthBytes: 0 });
+      yield* member(reader, engine);
+      await checkTrailer(reader, sum.crc, sum.lengthBytes);
+      outputBytes += sum.lengthBytes;
+      onPoint?.({ inputBytes: inputBefore + reader.position, outputBytes });
+      isNext = await hasAnotherMember(reader, log);
+    }
+    yield* engine.rest();
+  } catch (cause) {
+    throw faultOfEngine(cause);
+  } finally {
+    engine.close();
   }
 }
 
-/** @returns its decoded bytes */
-async function* member(reader: ChunkReader): AsyncGenerator<Buffer, number> {
+/** Up to its trailer. Its last output may stay in the engine. */
+async function* member(reader: ChunkReader, engine: Engine): AsyncGenerator<Buffer> {
   await skipHeader(reader);
-  let checksum = 0;
-  let lengthBytes = 0;
-  try {
-    for await (const piece of decodeFrame(createInflateRaw({ chunkSize: pieceBytes }), reader)) {
-      checksum = crc32(piece, checksum);
-      lengthBytes += piece.length;
-      yield piece;
-    }
-  } catch (cause) {
-    throw faultOfEngine(cause);
+  engine.reset();
+  for (;;) {
+    const chunk = await reader.next();
+    if (!chunk) throw cutShort();
+    const used = yield* engine.decode(chunk);
+    if (used === chunk.length) continue;
+    return reader.putBack(chunk.subarray(used));
   }
+}
+
+async function checkTrailer(reader: ChunkReader, crc: number, lengthBytes: number): Promise<void> {
   const trailer = await reader.take(8);
   if (trailer.length < 8) throw cutShort();
-  if (trailer.readUInt32LE(0) !== checksum) throw damaged("crc error");
+  if (trailer.readUInt32LE(0) !== crc) throw damaged("crc error");
   if (trailer.readUInt32LE(4) !== lengthBytes % 2 ** 32) throw damaged("length error");
-  return lengthBytes;
 }
 
 function faultOfEngine(cause: unknown): unknown {
   const code = (cause as NodeJS.ErrnoException).code;
-  if (code === "Z_BUF_ERROR") return cutShort();
   return code?.startsWith("Z_") ? damaged((cause as Error).message, cause) : cause;
 }
 

@@ -1,8 +1,12 @@
 // A decoder that is a system tool: bytes in on its standard input, decoded bytes out.
+import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
-import { spawnTool, type ToolResult } from "../child.ts";
+import { syscalls } from "../../lib/syscalls.ts";
+import { largeBytes } from "../buffers.ts";
+import { spawnTool, type Tool, type ToolResult } from "../child.ts";
 import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
+import { pipeReader } from "./pipe-reader.ts";
 
 /** @throws Fault ToolMissing */
 export function decodeWithTool(
@@ -13,21 +17,49 @@ export function decodeWithTool(
   signal: AbortSignal,
   pass?: Decoder["pass"],
 ): Readable {
-  const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
-  const { stdin: writable, stdout: readable } = child;
-  if (!writable || !readable) throw new Error("pipes were asked for");
+  const { child, output } = startTool(tool, args, signal);
+  const { stdin: writable } = child;
+  if (!writable) throw new Error("a pipe was asked for");
   return decodedStream(input, {
     writable,
-    readable,
+    readable: output.bytes,
     ...(pass ? { pass } : {}),
     verdict: async () => complaintOf(name, tool, await child.done),
     async release() {
       child.stop();
-      // Also when nobody reads what it still has to say; a tool that never started is told of by the verdict.
-      readable.on("error", () => undefined).destroy();
+      // A tool that never started is told of by the verdict.
       await child.done.catch(() => undefined);
+      output.close();
     },
   });
+}
+
+interface Output {
+  readonly bytes: AsyncIterable<Buffer>;
+  /** To be called also when nobody reads what the tool still has to say. */
+  close(): void;
+}
+
+/** A pipe of our own where there can be one, else what node makes: a pair of sockets. */
+function startTool(tool: string, args: readonly string[], signal: AbortSignal): { child: Tool; output: Output } {
+  const pipe = syscalls().openPipe(largeBytes);
+  if (!pipe) {
+    const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
+    const { stdout } = child;
+    if (!stdout) throw new Error("a pipe was asked for");
+    return { child, output: { bytes: stdout, close: () => void stdout.on("error", () => undefined).destroy() } };
+  }
+  const reader = pipeReader(pipe.readFd);
+  try {
+    const child = spawnTool(tool, args, { stdin: "pipe", stdout: pipe.writeFd, signal });
+    return { child, output: { bytes: reader, close: () => reader.close() } };
+  } catch (cause) {
+    reader.close();
+    throw cause;
+  } finally {
+    // The tool has its own: the pipe ends with it.
+    closeSync(pipe.writeFd);
+  }
 }
 
 /** @returns undefined when the tool was content */

@@ -11,7 +11,7 @@ import { decodeWithTool } from "./tool.ts";
 import { XzBlocks } from "./xz-blocks.ts";
 
 /** What parallel blocks may take together; xz goes on with fewer threads above it. */
-const parallelMemory = "96MiB";
+const parallelMemory = "72MiB";
 /** One thread may take this much: the dictionary of `xz -9` is 64 MiB. */
 const singleMemory = "256MiB";
 

@@ -1,19 +1,15 @@
-// zst by node's zlib, frame by frame: its decoder stops after the first of several frames and says nothing of it.
+// zst by node's zlib, frame by frame, so that each frame's end is known.
 import type { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
 import { Fault } from "../../lib/faults.ts";
 import { pulledStream } from "../pulled.ts";
-import { chunkReader } from "./chunk-reader.ts";
-import { decodeFrame } from "./frame.ts";
+import { Engine } from "./engine.ts";
 import type { Decode } from "./index.ts";
 import type { DecodeResume } from "./point.ts";
+import { ZstFrames } from "./zst-frames.ts";
 
-const pieceBytes = 1024 * 1024;
 /** The window of `zstd --long=27`, 128 MiB: what decoding may take of memory. */
 const largestWindowLog = 27;
-const frameMagic = 0xfd2fb528;
-/** Sixteen magics in a row, of frames without data: pzstd and the seekable format write them. */
-const skippableMagic = 0x184d2a50;
 
 const damaged = (detail: string, cause?: unknown): Fault =>
   new Fault("ImageCorrupt", `unable to decompress zst: ${detail}`, { cause });
@@ -22,31 +18,33 @@ export const decodeZst: Decode = (input, _signal, _log, resume = {}) =>
   pulledStream(frames(input, resume), { behind: input });
 
 async function* frames(input: Readable, { from, onPoint }: DecodeResume): AsyncGenerator<Buffer> {
-  const reader = chunkReader(input);
-  const inputBefore = from?.inputBytes ?? 0;
+  let inputBytes = from?.inputBytes ?? 0;
   let outputBytes = from?.outputBytes ?? 0;
-  for (;;) {
-    const magic = await reader.take(4);
-    if (magic.length === 0) return;
-    if (!startsFrame(magic)) throw damaged("bytes that are no frame follow the data");
-    reader.putBack(magic);
-    const params = { [constants.ZSTD_d_windowLogMax]: largestWindowLog };
-    try {
-      for await (const piece of decodeFrame(createZstdDecompress({ chunkSize: pieceBytes, params }), reader)) {
-        outputBytes += piece.length;
-        yield piece;
+  const walk = new ZstFrames();
+  const params = { [constants.ZSTD_d_windowLogMax]: largestWindowLog };
+  const engine = new Engine(createZstdDecompress({ params }), ({ length }) => (outputBytes += length));
+  try {
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length;) {
+        const end = at + walk.endOfFrame(chunk.subarray(at));
+        if (walk.isStray) throw damaged("bytes that are no frame follow the data");
+        // It stops at the end of a frame, and sometimes before: then it is to be asked again.
+        for (let before = -1; at < end && at > before;) {
+          before = at;
+          at += yield* engine.decode(chunk.subarray(at, end));
+        }
+        if (at < end) throw damaged("data that goes on behind its end");
+        if (walk.isBetween) onPoint?.({ inputBytes: inputBytes + at, outputBytes });
       }
-    } catch (cause) {
-      throw faultOfEngine(cause);
+      inputBytes += chunk.length;
     }
-    onPoint?.({ inputBytes: inputBefore + reader.position, outputBytes });
+    yield* engine.rest();
+    if (!walk.isBetween) throw damaged("unexpected end of the stream");
+  } catch (cause) {
+    throw faultOfEngine(cause);
+  } finally {
+    engine.close();
   }
-}
-
-function startsFrame(magic: Buffer): boolean {
-  if (magic.length < 4) throw damaged("unexpected end of the stream");
-  const word = magic.readUInt32LE(0);
-  return word === frameMagic || (word & 0xffff_fff0) >>> 0 === skippableMagic;
 }
 
 function faultOfEngine(cause: unknown): unknown {
@@ -55,6 +53,5 @@ function faultOfEngine(cause: unknown): unknown {
     const detail = `its window is over ${2 ** (largestWindowLog - 20)} MiB: compress it with --long=${largestWindowLog} or less`;
     return new Fault("ImageRefused", `unable to decompress zst: ${detail}`, { cause });
   }
-  if (code === "Z_BUF_ERROR") return damaged("unexpected end of the stream");
   return code?.startsWith("ZSTD_") || code?.startsWith("Z_") ? damaged((cause as Error).message, cause) : cause;
 }

@@ -1,4 +1,5 @@
 // The straight road: raw, ISO or tar, plain or decompressed on the way, into the target as it comes.
+import { giveBack } from "../buffers.ts";
 import { enterStage } from "../progress.ts";
 import type { RoadEnd, RoadJob } from "./road.ts";
 
@@ -12,6 +13,7 @@ export async function goStraight({ peeled, sink, sourceBytes, progress, sourceIs
   for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
     await sink.write(offset, chunk);
     offset += chunk.length;
+    giveBack(chunk);
     progress.bytesDone = progress.bytesRead;
     progress.bytesWritten = sink.writtenBytes ?? offset;
   }
