@@ -51,7 +51,7 @@ test.concurrent.for(rows)("$when", { timeout: isLongRun ? 1_800_000 : 360_000 },
   if (!world) throw new Error(`nothing makes "${when}" happen`);
   const wish: Wish = { name, size: "16Mi", ...world.wish };
   await cluster.client.create(dataVolumeOf(wish), kinds.dataVolume);
-  const watching = history<DataVolume>(cluster, kinds.dataVolume, name, isOver, row.isLong ? 1_500_000 : 100_000);
+  const watching = history<DataVolume>(cluster, kinds.dataVolume, name, isOver, row.isLong ? 1_500_000 : 200_000);
   await Promise.all([world.meanwhile?.(), watching]);
   const states = await watching;
   const last = states.at(-1) as DataVolume;

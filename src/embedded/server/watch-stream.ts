@@ -55,10 +55,12 @@ export function streamWatch(
     response.write(line);
     if (response.writableLength > backlogLimitBytes) end();
   };
+  // A reader drops what it takes for older than a bookmark: one must not run ahead of changes still on their way to the disk.
+  const opened = startOf(query) ?? world.store.revision;
   const bookmark = (annotations?: Record<string, string>): void => {
     const { apiVersion, kind } = resource;
     const metadata = {
-      resourceVersion: String(world.store.revision),
+      resourceVersion: String(Math.max(opened, world.store.toldRevision)),
       creationTimestamp: null,
       ...(annotations ? { annotations } : {}),
     };

@@ -33,7 +33,9 @@ export async function createStore(disk: Disk | undefined): Promise<Store> {
   let broken: unknown;
   let closed = false;
 
+  let told = revision;
   const publish = (change: Change): void => {
+    told = change.revision;
     history.add(change);
     for (const follower of followers) follower(change);
   };
@@ -94,6 +96,9 @@ export async function createStore(disk: Disk | undefined): Promise<Store> {
   return {
     get revision() {
       return revision;
+    },
+    get toldRevision() {
+      return told;
     },
     get: (key) => rows.get(key),
     list: (prefix) => keys.startingWith(prefix).flatMap((key) => rows.get(key) ?? []),

@@ -24,6 +24,8 @@ export interface Change {
 export interface Store {
   /** The newest revision, also of writes not yet acknowledged. */
   readonly revision: number;
+  /** The newest revision that followers were told of: nothing up to it will be told any more. */
+  readonly toldRevision: number;
   get(key: string): Row | undefined;
   /** Rows whose keys begin with the prefix, ordered by key. */
   list(prefix: string): Row[];
