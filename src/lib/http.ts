@@ -251,12 +251,12 @@ export interface ContentRange {
   readonly last: number;
   readonly total: number | undefined;
 }
+/** @returns undefined for a text that is no range, or one of no bytes, past its own total, or past all exact numbers */
 export function contentRange(text: string | undefined): ContentRange | undefined {
   const match = /^bytes\s+(\d+)-(\d+)\/(\d+|\*)$/i.exec(text?.trim() ?? "");
   if (!match) return undefined;
-  return {
-    first: Number(match[1]),
-    last: Number(match[2]),
-    total: match[3] === "*" ? undefined : Number(match[3]),
-  };
+  const [first, last] = [Number(match[1]), Number(match[2])];
+  const total = match[3] === "*" ? undefined : Number(match[3]);
+  if (last < first || last >= (total ?? Infinity) || !Number.isSafeInteger(total ?? last)) return undefined;
+  return { first, last, total };
 }

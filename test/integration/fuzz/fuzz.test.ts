@@ -1,0 +1,71 @@
+// Fuzzing, structure-aware: a minute here, ten with CDI_TEST_LONG=1. Nothing but faults of the catalog, no input that takes for
+// ever, and no memory that is not given back. A failure prints the target and the seed.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findTool } from "../../../src/datapath/child.ts";
+import { complaintOf, fuzzTargets, makeBases, removeBases, type FuzzTarget } from "../../support/fuzz-targets.ts";
+
+const seconds = process.env.CDI_TEST_LONG ? 600 : 60;
+const first = Number(process.env.CDI_TEST_SEED ?? Date.now() % 1_000_000_000);
+/** No input of these sizes takes an honest parser so long, on a machine however busy. */
+const longestMs = 30_000;
+const mostGrowthBytes = 32 * 1024 * 1024;
+const absent = findTool("qemu-img") ? undefined : "qemu-img is not installed (package qemu-utils)";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+function residentBytes(): number {
+  collect();
+  return process.memoryUsage().rss;
+}
+
+describe.skipIf(absent)(`hostile bytes by chance${absent ? `: ${absent}` : ""}`, () => {
+  let bases: ReturnType<typeof makeBases>;
+  let targets: FuzzTarget[];
+  beforeAll(() => {
+    bases = makeBases();
+    targets = fuzzTargets(bases);
+  });
+  afterAll(() => removeBases(bases));
+
+  test("what once found something finds nothing any more", async () => {
+    const path = join(import.meta.dirname, "../../../fixtures/fuzz/regressions.json");
+    const rows = JSON.parse(readFileSync(path, "utf8")) as { target: string; seed: number }[];
+    for (const { target: name, seed } of rows) {
+      const target = targets.find((one) => one.name === name);
+      expect(target && (await complaintOf(target, seed)), `${name}, seed ${seed}`).toBeUndefined();
+    }
+  });
+
+  test(
+    `for ${seconds} s from seed ${first}`,
+    async () => {
+      const startedMs = Date.now();
+      const tries = new Map<string, number>();
+      const found: string[] = [];
+      let seed = first;
+      let settledBytes: number | undefined;
+      for (; Date.now() - startedMs < seconds * 1000 && found.length < 5; seed += 1) {
+        for (const target of targets) {
+          const beganMs = Date.now();
+          const complaint = await complaintOf(target, seed);
+          const tookMs = Date.now() - beganMs;
+          if (complaint !== undefined) found.push(`${target.name}, seed ${seed}: ${complaint}`);
+          if (tookMs > longestMs) found.push(`${target.name}, seed ${seed}: took ${tookMs} ms`);
+          tries.set(target.name, (tries.get(target.name) ?? 0) + 1);
+        }
+        // The first minute fills caches and pools; a run of no more says nothing of memory.
+        if (Date.now() - startedMs > 60_000) settledBytes ??= residentBytes();
+      }
+      console.log(`fuzz: seeds ${first} to ${seed}, ${JSON.stringify(Object.fromEntries(tries))}`);
+      expect(found).toEqual([]);
+      expect(residentBytes()).toBeLessThanOrEqual((settledBytes ?? Infinity) + mostGrowthBytes);
+      for (const target of targets) expect(tries.get(target.name), target.name).toBeGreaterThan(10);
+    },
+    (seconds + 240) * 1000,
+  );
+});
