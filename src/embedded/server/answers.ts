@@ -1,5 +1,6 @@
 // Answers over HTTP: JSON bodies, Status for refusals, Warning headers.
 import type { ServerResponse } from "node:http";
+import { stringify as stringifyYaml } from "yaml";
 import { KubeError } from "../../kube/index.ts";
 import type { Log } from "../../lib/log.ts";
 import { statusOf } from "./errors.ts";
@@ -13,6 +14,10 @@ export interface Answer {
 }
 
 export const json = (value: object, code = 200): Answer => ({ code, body: JSON.stringify(value) });
+export const asYaml = (answer: Answer): Answer =>
+  answer.media === undefined && typeof answer.body === "string"
+    ? { ...answer, body: stringifyYaml(JSON.parse(answer.body)), media: "application/yaml" }
+    : answer;
 export const plain = (text: string): Answer => ({ code: 200, body: text, media: "text/plain; charset=utf-8" });
 
 export function send(

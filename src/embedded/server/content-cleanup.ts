@@ -6,6 +6,10 @@ import type { KubeObject } from "../../api/meta.ts";
 import type { Row } from "../store/index.ts";
 import { crdFinalizer } from "./builtins/index.ts";
 import type { CrdSpec } from "./custom-resource.ts";
+import { stamp } from "../../lib/clock.ts";
+import { list, strings } from "./builtins/fields.ts";
+import { contentConditions } from "./namespace-conditions.ts";
+import { replaceObject } from "./write.ts";
 import { dropFinalizer, resourceAt, type Background } from "./garbage-collector.ts";
 import { builtinOf } from "./registry.ts";
 import { deleteObject } from "./remove.ts";
@@ -63,6 +67,34 @@ const contentsOf = ({ store, registry }: World, container: KubeObject): Row[] =>
   return namespaced.flatMap((resource) => store.list(collectionPrefix(resource, container.metadata.name)));
 };
 
+const namespaceFinalizer = "kubernetes";
+
+/** The namespace goes with the last of its finalizers, of either sort. */
+async function dropNamespaceFinalizer(world: World, { metadata, spec }: KubeObject): Promise<void> {
+  const finalizers = strings(spec, "finalizers");
+  if (finalizers.length > 0 && !finalizers.includes(namespaceFinalizer)) return;
+  const kept = finalizers.filter((one) => one !== namespaceFinalizer);
+  const change = (old: KubeObject): KubeObject => ({ ...old, spec: { finalizers: kept } });
+  await replaceObject(world, namespaces, undefined, metadata.name ?? "", change, { subresource: "finalize" });
+}
+
+/** Says in the namespace's conditions what it still holds. */
+async function tellContents(
+  world: World,
+  { metadata, status }: KubeObject,
+  left: readonly KubeObject[],
+): Promise<void> {
+  const known = list(status, "conditions");
+  if (left.length === 0 && known.length === 0) return;
+  const conditions = contentConditions(left).map((one) => {
+    const before = known.find(({ type }) => type === one.type);
+    const same = before?.["status"] === one.status && before["message"] === one.message;
+    return { lastTransitionTime: same ? before["lastTransitionTime"] : stamp(world.clock.now()), ...one };
+  });
+  const change = (old: KubeObject): KubeObject => ({ ...old, status: { ...(old["status"] as object), conditions } });
+  await replaceObject(world, namespaces, undefined, metadata.name ?? "", change, { subresource: "status" });
+}
+
 async function empty(world: World, row: Row): Promise<void> {
   const container = valueOf(row);
   const contents = contentsOf(world, container);
@@ -74,8 +106,11 @@ async function empty(world: World, row: Row): Promise<void> {
       await deleteObject(world, resource, metadata.namespace, metadata.name ?? "");
     }),
   );
-  if (contentsOf(world, container).length > 0) return;
-  if (container.kind === kinds.crd.kind) await dropFinalizer(world, definitions, container, crdFinalizer);
-  else if ((container.metadata.finalizers ?? []).length === 0)
-    await world.store.remove(row.key, { ifRevision: row.revision });
+  const left = contentsOf(world, container);
+  if (container.kind === kinds.crd.kind) {
+    if (left.length === 0) await dropFinalizer(world, definitions, container, crdFinalizer);
+    return;
+  }
+  await tellContents(world, container, left.map(valueOf));
+  if (left.length === 0) await dropNamespaceFinalizer(world, container);
 }

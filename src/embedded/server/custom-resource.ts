@@ -3,6 +3,7 @@ import type { KubeObject } from "../../api/meta.ts";
 import { ageOf } from "./human-age.ts";
 import { compilePath } from "./json-path.ts";
 import type { CellValue, Column, Resource } from "./resource.ts";
+import type { ScalePaths } from "./scale.ts";
 import { metaSchema } from "./builtins/type-schemas.ts";
 import { compileSchema } from "./schema/compile.ts";
 import { isRecord, type StructuralSchema } from "./schema/structural.ts";
@@ -20,13 +21,14 @@ interface CrdVersion {
   served: boolean;
   storage: boolean;
   schema?: { openAPIV3Schema?: StructuralSchema };
-  subresources?: { status?: object };
+  subresources?: { status?: object; scale?: ScalePaths };
   additionalPrinterColumns?: CrdColumn[];
   selectableFields?: { jsonPath: string }[];
 }
 export interface CrdSpec {
   group: string;
   scope: "Namespaced" | "Cluster";
+  conversion?: { strategy: string };
   names: {
     plural: string;
     kind: string;
@@ -78,6 +80,7 @@ function resourceOf({ group, names, scope }: CrdSpec, version: CrdVersion): Reso
     categories: names.categories ?? [],
     namespaced: scope === "Namespaced",
     hasStatus: version.subresources?.status !== undefined,
+    ...(version.subresources?.scale ? { scale: version.subresources.scale } : {}),
     custom: true,
     hasGeneration: true,
     nameRule: "subdomain",
@@ -113,6 +116,7 @@ function cellOf(value: unknown, type: Column["type"], now: number): CellValue {
 /** What the real server's controllers write soon after a definition is created, here in the same write. */
 export function establish(draft: KubeObject, now: string): void {
   const spec = draft["spec"] as CrdSpec;
+  spec.conversion ??= { strategy: "None" };
   spec.names.singular ??= spec.names.kind.toLowerCase();
   spec.names.listKind ??= `${spec.names.kind}List`;
   const old = isRecord(draft["status"]) ? draft["status"] : {};

@@ -26,10 +26,16 @@ interface Part {
   /** Of what is sent and answered, where that is another kind. */
   kind?: KindRef;
 }
+const scaleKind: KindRef = { apiVersion: "autoscaling/v1", kind: "Scale", plural: "scales", namespaced: true };
+
 /** Subresources that a kind has. */
 const partsOf = (resource: Resource): Part[] => [
   ...(resource.hasStatus ? [{ name: "status", verbs: patchableVerbs }] : []),
   ...(resource.apiVersion === "v1" && resource.plural === "pods" ? [{ name: "log", verbs: ["get"] }] : []),
+  ...(resource.scale ? [{ name: "scale", verbs: patchableVerbs, kind: scaleKind }] : []),
+  ...(resource.apiVersion === "v1" && resource.plural === "namespaces"
+    ? [{ name: "finalize", verbs: ["update"] }]
+    : []),
   ...(resource.apiVersion === "v1" && resource.plural === "serviceaccounts"
     ? [{ name: "token", verbs: ["create"], kind: kinds.tokenRequest }]
     : []),

@@ -89,6 +89,12 @@ export const badRequest = (message: string): ApiError => new ApiError(400, "BadR
 export const unauthorized = (): ApiError => new ApiError(401, "Unauthorized", "Unauthorized");
 export const noSuchPath = (): ApiError =>
   new ApiError(404, "NotFound", "the server could not find the requested resource");
+export const notAcceptable = (): ApiError =>
+  new ApiError(
+    406,
+    "NotAcceptable",
+    "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+  );
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
 export const tooLarge = (limitBytes: number): ApiError =>
@@ -102,7 +108,7 @@ export const unsupportedMedia = (accepted: readonly string[]): ApiError =>
 export const expired = (asked: number, oldest: number): ApiError =>
   new ApiError(410, "Expired", `too old resource version: ${asked} (${oldest})`);
 
-const wrongOptions = (kind: string, field: string, why: string, reason: string): ApiError =>
+export const wrongOptions = (kind: string, field: string, why: string, reason: string): ApiError =>
   new ApiError(422, "Invalid", `${kind}.meta.k8s.io "" is invalid: ${field}: ${why}`, {
     group: "meta.k8s.io",
     kind,

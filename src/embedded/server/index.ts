@@ -16,6 +16,7 @@ import { startEventExpiry } from "./event-expiry.ts";
 import { startGarbageCollector } from "./garbage-collector.ts";
 import { startQuotaStatus } from "./quota/status.ts";
 import { listen } from "./https.ts";
+import { startNamespaceContents } from "./namespace-contents.ts";
 import { openRegistry } from "./registry.ts";
 import { route } from "./routes.ts";
 import type { World } from "./world.ts";
@@ -75,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
     startEventExpiry(world),
     startQuotaStatus(world),
     startRoleAggregation(world),
+    startNamespaceContents(world, credentials.authority.certificate),
   ];
   address = `127.0.0.1:${listener.port}`;
   const url = `https://${address}`;

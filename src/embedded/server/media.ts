@@ -19,6 +19,15 @@ export function shapeOf(accept: string | undefined): Shape {
   return { as: "object" };
 }
 
+const spoken = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/*", "*/*"];
+
+/** Whether the list holds anything that a kube-apiserver speaks; an empty one does. */
+export const isAcceptable = (accept: string | undefined): boolean =>
+  !accept || accept.split(",").some((media) => spoken.includes(media.split(";")[0]?.trim().toLowerCase() ?? ""));
+
+/** Whether YAML is asked for before JSON. */
+export const wantsYaml = (accept: string | undefined): boolean => /^\s*application\/yaml\b/i.test(accept ?? "");
+
 export const wantsAggregated = (accept: string | undefined): boolean =>
   /application\/json;[^,]*as=APIGroupDiscoveryList/.test(accept ?? "") && /g=apidiscovery\.k8s\.io/.test(accept ?? "");
 /** The version of aggregated discovery asked for first. */

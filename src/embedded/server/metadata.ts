@@ -74,7 +74,20 @@ export function checkMetadata(resource: Resource, { metadata }: KubeObject): voi
       }
     }
   }
+  if (!resource.custom && !extensionGroups.includes(resource.group)) errors.push(...checkFinalizers(metadata));
   if (errors.length > 0) throw invalid(resource, metadata.name ?? "", errors);
+}
+
+/** Their servers are not the core's, and laxer. */
+const extensionGroups = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
+const standardFinalizers = ["kubernetes", "orphan", "foregroundDeletion"];
+
+function checkFinalizers({ finalizers = [] }: ObjectMeta): FieldError[] {
+  return finalizers.flatMap((name, at): FieldError[] => {
+    if (name.includes("/") || standardFinalizers.includes(name)) return [];
+    const message = `Invalid value: ${JSON.stringify(name)}: name is neither a standard finalizer name nor is it fully qualified`;
+    return [{ field: `metadata.finalizers[${at}]`, reason: "FieldValueInvalid", message }];
+  });
 }
 
 function checkName(resource: Resource, name: string): FieldError[] {
@@ -156,7 +169,7 @@ function checkAnnotations({ annotations = {} }: ObjectMeta): FieldError[] {
   if (size > annotationsLimitBytes) {
     errors.push({
       field,
-      reason: "FieldValueInvalid",
+      reason: "FieldValueTooLong",
       message: `Too long: may not be more than ${annotationsLimitBytes} bytes`,
     });
   }

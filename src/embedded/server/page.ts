@@ -3,7 +3,7 @@ import type { Row } from "../store/index.ts";
 import { ApiError, badRequest, wrongListOptions } from "./errors.ts";
 import { selecting, type Selection } from "./read.ts";
 import { collectionPrefix, type Resource } from "./resource.ts";
-import { shownRow, valueOf, type Shown, type World } from "./world.ts";
+import { shownIn, valueOf, type Shown, type World } from "./world.ts";
 
 export interface PageRequest extends Selection {
   /** At most so many; 0 or absent: all. */
@@ -55,7 +55,7 @@ export function listPage(world: World, resource: Resource, namespace: string | u
   const { limit = 0 } = request;
   const given = limit > 0 ? rest.slice(0, limit) : rest;
   const last = given.at(-1);
-  const page = { revision, items: given.map(shownRow) };
+  const page = { revision, items: given.map((row) => shownIn(resource, row)) };
   if (given.length === rest.length || !last) return page;
   const more = { ...page, continue: writePlace({ revision, after: last.key }) };
   return fits ? more : { ...more, remainingItemCount: rest.length - given.length };

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../api/meta.ts";
 import { notFound } from "./errors.ts";
 import { collectionPrefix, keyFor, type Resource } from "./resource.ts";
 import { parseFieldSelector, parseLabelSelector, type Predicate } from "./selectors.ts";
-import { shownRow, type Shown, type World } from "./world.ts";
+import { shownIn, type Shown, type World } from "./world.ts";
 
 export interface Selection {
   labelSelector?: string | undefined;
@@ -14,7 +14,7 @@ export interface Selection {
 export function getObject(world: World, resource: Resource, namespace: string | undefined, name: string): Shown {
   const row = world.store.get(keyFor(resource, namespace, name));
   if (!row) throw notFound(resource, name);
-  return shownRow(row);
+  return shownIn(resource, row);
 }
 
 /** @throws ApiError 400 */
@@ -33,6 +33,6 @@ export function listObjects(
   selection: Selection = {},
 ): { revision: number; items: Shown[] } {
   const fits = selecting(resource, selection);
-  const items = world.store.list(collectionPrefix(resource, namespace)).map(shownRow);
+  const items = world.store.list(collectionPrefix(resource, namespace)).map((row) => shownIn(resource, row));
   return { revision: world.store.revision, items: fits ? items.filter(({ value }) => fits(value)) : items };
 }

@@ -5,6 +5,7 @@ import type { KindRef, KubeObject } from "../../api/meta.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Row, Store } from "../store/index.ts";
 import { builtins } from "./builtins/index.ts";
+import { isEstablished } from "./crd-names.ts";
 import { resourcesOf } from "./custom-resource.ts";
 import { noSuchPath } from "./errors.ts";
 import { collectionPrefix, type Resource } from "./resource.ts";
@@ -33,7 +34,8 @@ export function openRegistry(store: Store, log: Log): Registry {
   };
   const learn = (row: Row): void => {
     try {
-      definitions.set(row.key, resourcesOf(row.value as unknown as KubeObject));
+      const definition = row.value as unknown as KubeObject;
+      definitions.set(row.key, isEstablished(definition) ? resourcesOf(definition) : []);
     } catch (cause) {
       log.error("Custom resource definition cannot be served", { key: row.key, cause });
     }

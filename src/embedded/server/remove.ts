@@ -7,7 +7,7 @@ import { passAdmission } from "./admit.ts";
 import { conflict, forbidden, notFound } from "./errors.ts";
 import { keyFor, type Resource } from "./resource.ts";
 import { isReleased } from "./write.ts";
-import { shownRow, valueOf, type Shown, type World } from "./world.ts";
+import { shownIn, valueOf, type Shown, type World } from "./world.ts";
 
 export interface DeleteOptions {
   gracePeriodSeconds?: number;
@@ -47,13 +47,13 @@ export async function deleteObject(
     marked.deletionTimestamp === deletionTimestamp &&
     marked.deletionGracePeriodSeconds === deletionGracePeriodSeconds &&
     marked.finalizers?.length === old.metadata.finalizers?.length;
-  if (same) return { uid, left: shownRow(row) };
+  if (same) return { uid, left: shownIn(resource, row) };
   const put = await world.store.put(
     key,
     (revision) => ({ ...draft, metadata: { ...draft.metadata, resourceVersion: String(revision) } }),
     { ifRevision: row.revision },
   );
-  return { uid, left: shownRow(put) };
+  return { uid, left: shownIn(resource, put) };
 }
 
 function checkDelete(

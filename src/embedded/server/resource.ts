@@ -1,6 +1,7 @@
 // One served resource: where it is served, how it prints, and what creating and updating it adds. Built-in kinds are rows of
 // such a table (builtins.ts), custom ones are made from their CustomResourceDefinition (custom-resource.ts).
 import type { KindRef, KubeObject } from "../../api/meta.ts";
+import type { ScalePaths } from "./scale.ts";
 import type { StructuralSchema } from "./schema/structural.ts";
 
 export type CellValue = string | number | boolean | null;
@@ -25,7 +26,9 @@ export interface FieldError {
     | "FieldValueNotSupported"
     | "FieldValueForbidden"
     | "FieldValueTypeInvalid"
-    | "FieldValueDuplicate";
+    | "FieldValueDuplicate"
+    | "FieldValueTooLong"
+    | "FieldValueTooMany";
   /** Without the path in front. */
   message: string;
 }
@@ -48,6 +51,8 @@ export interface Resource extends KindRef {
   readonly hasStatus: boolean;
   /** Served from a CustomResourceDefinition. */
   readonly custom: boolean;
+  /** Where replicas stand, for a kind that scales. */
+  readonly scale?: ScalePaths;
   readonly hasGeneration: boolean;
   readonly nameRule: "subdomain" | "label" | "path";
   readonly columns: readonly Column[];

@@ -1,6 +1,6 @@
 // The one way in: every request of the wire, from its path to its answer.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answerOf, json, plain, send, type Answer } from "./answers.ts";
+import { answerOf, asYaml, json, send, type Answer } from "./answers.ts";
 import {
   aggregatedDiscovery,
   apiGroupList,
@@ -16,7 +16,8 @@ import { mustBeAllowed } from "./auth/authorize.ts";
 import { impersonated } from "./auth/impersonate.ts";
 import type { UserInfo } from "./auth/user.ts";
 import { methodNotAllowed, noSuchPath } from "./errors.ts";
-import { aggregatedVersion, shapeOf, wantsAggregated } from "./media.ts";
+import { health } from "./health.ts";
+import { aggregatedVersion, shapeOf, wantsAggregated, wantsYaml } from "./media.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { openApiIndex, openApiV3 } from "./openapi/v3.ts";
 import { encodeDocument } from "./openapi/protobuf.ts";
@@ -49,7 +50,7 @@ export async function route(routing: Routing, request: IncomingMessage, response
     const user = await callerOf(routing, request);
     mustBeAllowed(world, user, attributesOf(request.method ?? "", pathname, words, searchParams));
     const answer = await answerTo(routing, words, { request, user, query: searchParams }, response);
-    if (answer) send(response, answer);
+    if (answer) send(response, wantsYaml(request.headers.accept) ? asYaml(answer) : answer);
   } catch (cause) {
     if (response.headersSent) {
       world.log.warn("Request failed after its answer had begun", { path: pathname, cause });
@@ -83,7 +84,7 @@ async function answerTo(
   response: ServerResponse,
 ): Promise<Answer | undefined> {
   const { world, logs, tokens, signal } = routing;
-  const about = aboutServer(routing, words, request);
+  const about = aboutServer(routing, words, request, query);
   if (about) return about;
   const inCore = words[0] === "api";
   if (!inCore && words[0] !== "apis") throw noSuchPath();
@@ -105,6 +106,7 @@ function aboutServer(
   { world, address }: Routing,
   words: readonly string[],
   request: IncomingMessage,
+  query: URLSearchParams,
 ): Answer | undefined {
   const { registry } = world;
   const [root = "", second, third, fourth] = words;
@@ -118,7 +120,7 @@ function aboutServer(
     case "livez":
     case "readyz":
       reading();
-      return plain("ok");
+      return health(root, words.slice(1), query);
     case "version":
       reading();
       return json(versionInfo);

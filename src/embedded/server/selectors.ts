@@ -7,6 +7,7 @@ import { isRecord } from "./schema/structural.ts";
 export type Predicate = (object: KubeObject) => boolean;
 
 const setTerm = /^\s*([^\s!=,()]+)\s+(in|notin)\s*\(([^()]*)\)\s*$/;
+const orderTerm = /^\s*([^\s!=<>,()]+)\s*([<>])\s*(\S*)\s*$/;
 const equalTerm = /^\s*([^\s!=,()]+)\s*(==|=|!=)\s*([^\s=!,()]*)\s*$/;
 const existsTerm = /^\s*(!?)\s*([^\s!=,()]+)\s*$/;
 
@@ -25,6 +26,17 @@ function labelTerm(term: string): (labels: Record<string, string>) => boolean {
     const [, name = "", operator, list = ""] = set;
     const values = list.split(",").map((value) => value.trim());
     return (labels) => values.includes(labels[name] ?? "\0") === (operator === "in");
+  }
+  const order = orderTerm.exec(term);
+  if (order) {
+    const [, name = "", operator, text = ""] = order;
+    if (!/^-?\d+$/.test(text)) throw badRequest("for 'Gt', 'Lt' operators, the value must be an integer");
+    const limit = BigInt(text);
+    return (labels) => {
+      const value = labels[name];
+      if (value === undefined || !/^-?\d+$/.test(value)) return false;
+      return operator === ">" ? BigInt(value) > limit : BigInt(value) < limit;
+    };
   }
   const equal = equalTerm.exec(term);
   if (equal) {

@@ -7,13 +7,15 @@ import { requestToken } from "./auth/token-request.ts";
 import type { UserInfo } from "./auth/user.ts";
 import { isNotFound } from "../../kube/index.ts";
 import { applyMedia, duplicatesIn, mediaOf, parseBody, readBody } from "./body.ts";
-import { badRequest, methodNotAllowed, noSuchPath, wrongPatchOptions } from "./errors.ts";
-import { shapeOf, type Shape } from "./media.ts";
+import { badRequest, methodNotAllowed, noSuchPath, notAcceptable, wrongOptions, wrongPatchOptions } from "./errors.ts";
+import { isAcceptable, shapeOf, type Shape } from "./media.ts";
 import { patched, patchKindOf } from "./patch/index.ts";
 import { getObject, listObjects } from "./read.ts";
 import { listPage } from "./page.ts";
 import { deleteObject, type DeleteOptions } from "./remove.ts";
+import { serveScale, type ScalePaths } from "./scale.ts";
 import type { Target } from "./request.ts";
+import type { Resource } from "./resource.ts";
 import { isRecord } from "./schema/structural.ts";
 import { partialOf, tableOf } from "./tables.ts";
 import { applyObject, createObject, replaceObject, updateObject } from "./write.ts";
@@ -35,7 +37,12 @@ export async function serveResource(call: Call): Promise<Answer> {
   if (subresource === "token" && resource.plural === "serviceaccounts" && resource.group === "") return token(call);
   const only = resource.verbs?.every((verb) => verb === "create");
   if (only === true && (request.method !== "POST" || name !== undefined)) throw methodNotAllowed();
-  if (subresource !== undefined && !(subresource === "status" && resource.hasStatus)) throw noSuchPath();
+  if (!isAcceptable(request.headers.accept)) throw notAcceptable();
+  if (subresource === "scale" && resource.scale) return scale(call, resource.scale);
+  if (subresource !== undefined && !partsWritten(resource).includes(subresource)) throw noSuchPath();
+  // Over all namespaces one may only look.
+  const everywhere = resource.namespaced && target.namespace === undefined && request.method !== "GET";
+  if (everywhere && resource.verbs === undefined) throw methodNotAllowed();
   switch (request.method) {
     case "GET":
       return name === undefined ? list(call) : shownAs(call, getObject(call.world, resource, target.namespace, name));
@@ -76,6 +83,21 @@ export async function serveResource(call: Call): Promise<Answer> {
   }
 }
 
+const partsWritten = (resource: Resource): string[] => [
+  ...(resource.hasStatus ? ["status"] : []),
+  ...(resource.apiVersion === "v1" && resource.plural === "namespaces" ? ["finalize"] : []),
+];
+
+const scale = (call: Call, paths: ScalePaths): Promise<Answer> =>
+  serveScale({
+    ...call,
+    resource: call.target.resource,
+    paths,
+    namespace: call.target.namespace,
+    name: nameIn(call.target),
+    write: (perform) => write(call, async (body, context) => shownValue(await perform(body, context))),
+  });
+
 function nameIn({ name }: Target): string {
   if (name === undefined) throw methodNotAllowed();
   return name;
@@ -104,7 +126,7 @@ function list({ world, target, request, query }: Call): Answer {
   const { resource, namespace } = target;
   const page = listPage(world, resource, namespace, {
     ...selectionIn(query),
-    limit: Number(query.get("limit") ?? 0),
+    limit: numberIn(query, "limit"),
     continue: query.get("continue") ?? undefined,
     resourceVersion: query.get("resourceVersion") ?? undefined,
     resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
@@ -137,13 +159,15 @@ async function write(
   const body = parseBody(media, bytes);
   if (body === undefined) throw badRequest("the request has no body");
   const warnings: string[] = [];
-  const fieldValidation = fieldValidationIn(query);
+  const fieldValidation = fieldValidationIn(query, optionsOf(request));
   const shown = await perform(body, {
     user: call.user,
     manager: managerIn(call),
     complaints: fieldValidation === "Ignore" ? [] : duplicatesIn(media, bytes),
-    ...(target.subresource === "status" ? { subresource: "status" } : {}),
-    dryRun: isDryRun(query.getAll("dryRun")),
+    ...(target.subresource === "status" || target.subresource === "finalize"
+      ? { subresource: target.subresource }
+      : {}),
+    dryRun: isDryRun(query.getAll("dryRun"), optionsOf(request)),
     fieldValidation,
     warn: (text) => warnings.push(text),
   });
@@ -191,21 +215,46 @@ async function token({ world, tokens, target, request, query }: Call): Promise<A
   if (request.method !== "POST") throw methodNotAllowed();
   const body = parseBody(mediaOf(request), await readBody(request));
   return json(
-    await requestToken(world, tokens, { namespace, name, body, dryRun: isDryRun(query.getAll("dryRun")) }),
+    await requestToken(world, tokens, {
+      namespace,
+      name,
+      body,
+      dryRun: isDryRun(query.getAll("dryRun"), "CreateOptions"),
+    }),
     201,
   );
 }
 
-function isDryRun(values: readonly string[]): boolean {
+const optionsOf = ({ method }: IncomingMessage): string =>
+  ({ POST: "CreateOptions", PUT: "UpdateOptions", PATCH: "PatchOptions" })[method ?? ""] ?? "DeleteOptions";
+
+const unsupported = (value: string, supported: readonly string[]): string =>
+  `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(", ")}`;
+
+/** @throws ApiError 422 */
+function isDryRun(values: readonly string[], options: string): boolean {
   const unknown = values.find((value) => value !== "All" && value !== "");
-  if (unknown !== undefined) throw badRequest(`invalid dryRun ${JSON.stringify(unknown)}: only "All" is supported`);
+  if (unknown !== undefined)
+    throw wrongOptions(options, "dryRun", unsupported(unknown, ["All"]), "FieldValueNotSupported");
   return values.includes("All");
 }
 
-function fieldValidationIn(query: URLSearchParams): "Ignore" | "Warn" | "Strict" {
+const validations = ["Ignore", "Strict", "Warn"] as const;
+
+/** @throws ApiError 422 */
+function fieldValidationIn(query: URLSearchParams, options: string): "Ignore" | "Warn" | "Strict" {
   const text = query.get("fieldValidation") || "Warn";
-  if (text === "Ignore" || text === "Warn" || text === "Strict") return text;
-  throw badRequest(`invalid fieldValidation ${JSON.stringify(text)}: use Ignore, Warn or Strict`);
+  const known = validations.find((one) => one === text);
+  if (known === undefined)
+    throw wrongOptions(options, "fieldValidation", unsupported(text, validations), "FieldValueNotSupported");
+  return known;
+}
+
+/** @throws ApiError 400 */
+function numberIn(query: URLSearchParams, name: string): number {
+  const text = query.get(name) || "0";
+  if (!/^-?\d+$/.test(text)) throw badRequest(`invalid ${name} ${JSON.stringify(text)}: a whole number is expected`);
+  return Number(text);
 }
 
 /** Options come in the query or in a body; the body wins. */
@@ -216,12 +265,17 @@ async function deleteOptions({ request, query }: Call): Promise<DeleteOptions> {
     sent.gracePeriodSeconds ?? (query.has("gracePeriodSeconds") ? Number(query.get("gracePeriodSeconds")) : undefined);
   const policy =
     sent.propagationPolicy ?? query.get("propagationPolicy") ?? (sent.orphanDependents ? "Orphan" : undefined);
-  const dryRun = isDryRun([
-    ...query.getAll("dryRun"),
-    ...(Array.isArray(sent.dryRun) ? (sent.dryRun as string[]) : []),
-  ]);
+  const dryRun = isDryRun(
+    [...query.getAll("dryRun"), ...(Array.isArray(sent.dryRun) ? (sent.dryRun as string[]) : [])],
+    "DeleteOptions",
+  );
   if (policy !== undefined && policy !== "Background" && policy !== "Foreground" && policy !== "Orphan") {
-    throw badRequest(`invalid propagationPolicy ${JSON.stringify(policy)}`);
+    const why = unsupported(policy, ["Background", "Foreground", "Orphan"]);
+    throw wrongOptions("DeleteOptions", "propagationPolicy", why, "FieldValueNotSupported");
+  }
+  if (sent.propagationPolicy !== undefined && sent.orphanDependents !== undefined) {
+    const why = `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`;
+    throw wrongOptions("DeleteOptions", "propagationPolicy", why, "FieldValueInvalid");
   }
   return {
     ...(grace === undefined || grace === null || Number.isNaN(grace) ? {} : { gracePeriodSeconds: grace }),

@@ -1,6 +1,7 @@
 // A watch as a stream of JSON lines: objects, table rows or metadata alone, bookmarks, and an end.
 import type { ServerResponse } from "node:http";
-import { statusOf } from "./errors.ts";
+import { statusOf, wrongListOptions } from "./errors.ts";
+import { selecting } from "./read.ts";
 import type { Shape } from "./media.ts";
 import type { Target } from "./request.ts";
 import { partialOf, tableOf } from "./tables.ts";
@@ -67,14 +68,18 @@ export function streamWatch(
     write(`${JSON.stringify({ type: "BOOKMARK", object: { kind, apiVersion, metadata } })}\n`);
   };
 
+  // What is wrong with the request itself is told before the stream begins.
+  const fieldSelector = [query.get("fieldSelector"), name && `metadata.name=${name}`].filter(Boolean).join(",");
+  const labelSelector = query.get("labelSelector") ?? undefined;
+  selecting(resource, { labelSelector, fieldSelector });
+  checkOptions(query);
   response.writeHead(200, { "content-type": "application/json", "cache-control": "no-cache, private" });
   response.flushHeaders();
-  const fieldSelector = [query.get("fieldSelector"), name && `metadata.name=${name}`].filter(Boolean).join(",");
   try {
     const close = openWatch(
       world,
       resource,
-      { namespace, labelSelector: query.get("labelSelector") ?? undefined, fieldSelector, from: startOf(query) },
+      { namespace, labelSelector, fieldSelector, from: startOf(query) },
       (type, shown) => write(lineOf(type, shown)),
     );
     if (ended.signal.aborted) {
@@ -110,6 +115,13 @@ export function streamWatch(
     { once: true },
   );
   response.on("close", end);
+}
+
+/** @throws ApiError 422 */
+function checkOptions(query: URLSearchParams): void {
+  if (!query.get("resourceVersionMatch") || query.has("sendInitialEvents")) return;
+  const why = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+  throw wrongListOptions("resourceVersionMatch", why, "FieldValueForbidden");
 }
 
 /** @returns undefined when everything there is comes first */

@@ -4,7 +4,7 @@ import type { Change } from "../store/index.ts";
 import { expired } from "./errors.ts";
 import { listObjects, selecting, type Selection } from "./read.ts";
 import { collectionPrefix, type Resource } from "./resource.ts";
-import { shownRow, shownValue, valueOf, type Shown, type World } from "./world.ts";
+import { inVersion, shownIn, shownValue, valueOf, type Shown, type World } from "./world.ts";
 
 export type WatchType = "ADDED" | "MODIFIED" | "DELETED";
 export type Sink = (type: WatchType, shown: Shown) => void;
@@ -45,9 +45,13 @@ export function openWatch(world: World, resource: Resource, request: WatchReques
     const { now, before } = change;
     const is = now !== undefined && fits(valueOf(now));
     const was = before !== undefined && fits(valueOf(before));
-    if (is && now) sink(was ? "MODIFIED" : "ADDED", shownRow(now));
+    if (is && now) sink(was ? "MODIFIED" : "ADDED", shownIn(resource, now));
     // Out of the selector's sight is gone, for this watcher; it gets the state in which it was last seen.
-    else if (was && before) sink("DELETED", tombstone(change, valueOf(before)));
+    else if (was && before) {
+      const last = tombstone(change, valueOf(before));
+      const shown = inVersion(resource, last.value);
+      sink("DELETED", shown === last.value ? last : shownValue(shown));
+    }
   };
 
   if (from === undefined)

@@ -7,6 +7,8 @@ import { kinds } from "../../api/kinds.ts";
 import type { KubeObject } from "../../api/meta.ts";
 import { passEscalation } from "./auth/escalation.ts";
 import { systemUser } from "./auth/user.ts";
+import { strings } from "./builtins/fields.ts";
+import { passNames } from "./crd-names.ts";
 import { passAdmission, passDecoding, passSchema } from "./admit.ts";
 import { randomSuffix } from "./builtins/pod-defaults.ts";
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, invalid, notFound } from "./errors.ts";
@@ -16,7 +18,7 @@ import { passQuota } from "./quota/pass.ts";
 import { builtinOf } from "./registry.ts";
 import { groupResource, keyFor, type Resource } from "./resource.ts";
 import { isRecord } from "./schema/structural.ts";
-import { shownRow, shownValue, valueOf, type Shown, type World, type WriteContext } from "./world.ts";
+import { inVersion, shownRow, shownValue, valueOf, type Shown, type World, type WriteContext } from "./world.ts";
 
 /** Tries for a free name behind generateName. */
 const nameTries = 8;
@@ -33,13 +35,14 @@ export async function createObject(
 ): Promise<Shown> {
   const draft = draftOf(resource, body, namespace);
   const { metadata } = draft;
+  if (metadata.resourceVersion)
+    throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
   if (!context.tracked) passDecoding(resource, draft, context);
   const key = nameNew(world, resource, draft);
   passNamespace(world, resource, draft);
   passDefinition(world, resource);
   metadata.uid = randomUUID();
   metadata.creationTimestamp = stamp(world.clock.now());
-  delete metadata.resourceVersion;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.generation;
@@ -47,6 +50,7 @@ export async function createObject(
   if (resource.custom && resource.hasStatus) delete draft["status"];
   passCheck(resource, draft);
   resource.prepareCreate?.(draft);
+  if (resource.kind === kinds.crd.kind) passNames(world, draft);
   passSchema(resource, draft);
   checkMetadata(resource, draft);
   passEscalation(world, context.user ?? systemUser, resource, draft);
@@ -115,7 +119,7 @@ export async function replaceObject(
   const key = keyFor(resource, namespace, name);
   const row = world.store.get(key);
   if (!row) throw notFound(resource, name);
-  const old = valueOf(row);
+  const old = inVersion(resource, valueOf(row));
   const draft = replacement(resource, draftOf(resource, change(old), namespace, name), old, context);
   if (!context.tracked) trackUpdate(resource, draft, old, writerOf(world, context));
   passEscalation(world, context.user ?? systemUser, resource, draft, old);
@@ -212,6 +216,9 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
     if (sent["status"] === undefined) delete draft["status"];
     else draft["status"] = sent["status"];
     if (context.tracked) draft.metadata.managedFields = sent.metadata.managedFields ?? [];
+  } else if (context.subresource === "finalize") {
+    draft = copyJson(old);
+    draft["spec"] = sent["spec"];
   } else {
     keepServerFields(resource, draft, old);
     if (resource.hasStatus) {
@@ -228,8 +235,8 @@ function replacement(resource: Resource, sent: KubeObject, old: KubeObject, cont
 }
 
 /** Marked for deletion, and nothing holds it any more: no finalizer, no grace period of a pod, no contents. */
-export function isReleased({ kind, metadata }: KubeObject): boolean {
+export function isReleased({ kind, metadata, spec }: KubeObject): boolean {
   if (metadata.deletionTimestamp === undefined) return false;
   const held = (metadata.finalizers ?? []).length > 0 || (metadata.deletionGracePeriodSeconds ?? 0) > 0;
-  return !held && kind !== kinds.namespace.kind;
+  return !held && !(kind === kinds.namespace.kind && strings(spec, "finalizers").length > 0);
 }

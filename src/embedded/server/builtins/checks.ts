@@ -18,6 +18,12 @@ const wrong = (field: string, value: unknown, why: string): FieldError => ({
   message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
 });
 
+const unsupported = (field: string, value: string, supported: readonly string[]): FieldError => ({
+  field,
+  reason: "FieldValueNotSupported",
+  message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(", ")}`,
+});
+
 export function checkPod(pod: KubeObject): FieldError[] {
   const containers = list(pod, "spec", "containers");
   if (containers.length === 0) return [required("spec.containers")];
@@ -43,6 +49,24 @@ export function checkApiService(service: KubeObject): FieldError[] {
     if (text(service, "spec", "caBundle"))
       errors.push(wrong("spec.insecureSkipTLSVerify", true, "may not be true if caBundle is present"));
   }
+  return errors;
+}
+
+/** ConfigMap and Secret: what is immutable stays, and a Secret keeps its type. */
+export function checkDataObject(one: KubeObject, old?: KubeObject): FieldError[] {
+  if (!old) return [];
+  const errors: FieldError[] = [];
+  const type = ({ type: word }: KubeObject): unknown => word ?? "Opaque";
+  if (one.kind === "Secret" && type(one) !== type(old)) errors.push(wrong("type", one["type"], "field is immutable"));
+  if (old["immutable"] !== true) return errors;
+  const fixed = (field: string): FieldError => ({
+    field,
+    reason: "FieldValueForbidden",
+    message: "Forbidden: field is immutable when `immutable` is set",
+  });
+  if (one["immutable"] !== true) errors.push(fixed("immutable"));
+  for (const field of ["data", "binaryData"])
+    if (!isDeepStrictEqual(one[field] ?? {}, old[field] ?? {})) errors.push(fixed(field));
   return errors;
 }
 
@@ -86,7 +110,9 @@ export function checkDefinition(crd: KubeObject): FieldError[] {
     (path) => !text(crd, "spec", ...path.split(".")),
   );
   if (absent.length > 0) return absent.map((path) => required(`spec.${path}`));
-  const errors = [
+  const scope = text(crd, "spec", "scope");
+  const errors: FieldError[] = [
+    ...(["Cluster", "Namespaced"].includes(scope) ? [] : [unsupported("spec.scope", scope, ["Cluster", "Namespaced"])]),
     ...(crd.metadata.name === `${plural}.${group}`
       ? []
       : [wrong("metadata.name", crd.metadata.name, 'must be spec.names.plural+"."+spec.group')]),
@@ -104,9 +130,30 @@ export function checkDefinition(crd: KubeObject): FieldError[] {
     const field = `spec.versions[${index}].schema.openAPIV3Schema`;
     const schema = at(version, "schema", "openAPIV3Schema");
     if (!isRecord(schema)) errors.push(required(field, "schemas are required"));
-    else errors.push(...checkCompiles(field, schema));
+    else errors.push(...checkTyped(field, schema, true), ...checkCompiles(field, schema));
   }
   return errors;
+}
+
+/** A structural schema names the type of each field. */
+function checkTyped(field: string, schema: StructuralSchema, isRoot = false): FieldError[] {
+  const open = schema["x-kubernetes-int-or-string"] === true || schema["x-kubernetes-preserve-unknown-fields"] === true;
+  const here =
+    schema.type || (open && !isRoot)
+      ? []
+      : [
+          required(
+            `${field}.type`,
+            isRoot ? "must not be empty at the root" : "must not be empty for specified object fields",
+          ),
+        ];
+  const { properties = {}, items, additionalProperties } = schema;
+  return [
+    ...here,
+    ...Object.entries(properties).flatMap(([name, inner]) => checkTyped(`${field}.properties[${name}]`, inner)),
+    ...(items ? checkTyped(`${field}.items`, items) : []),
+    ...(isRecord(additionalProperties) ? checkTyped(`${field}.additionalProperties`, additionalProperties) : []),
+  ];
 }
 
 function checkCompiles(field: string, schema: StructuralSchema): FieldError[] {

@@ -4,7 +4,7 @@ import { kinds } from "../../../api/kinds.ts";
 import type { KindRef } from "../../../api/meta.ts";
 import { establish } from "../custom-resource.ts";
 import { groupOf, versionOf, type Column, type Resource } from "../resource.ts";
-import { checkApiService, checkClaim, checkDefinition, checkPod } from "./checks.ts";
+import { checkApiService, checkClaim, checkDataObject, checkDefinition, checkPod } from "./checks.ts";
 import { checkBinding, checkRole, fillBinding, fillRole } from "../auth/check-roles.ts";
 import * as columns from "./columns.ts";
 import { podColumns } from "./pod-columns.ts";
@@ -64,11 +64,16 @@ const rows: Row[] = [
   ],
   [kinds.volume, columns.volumeColumns, { shortNames: ["pv"], hasStatus: true, prepareCreate: prepare.fillVolume }],
   [kinds.event, columns.eventColumns, { shortNames: ["ev"], selectable: ofEvents }],
-  [kinds.configMap, columns.configMapColumns, { shortNames: ["cm"] }],
+  [kinds.configMap, columns.configMapColumns, { shortNames: ["cm"], check: checkDataObject }],
   [
     kinds.secret,
     columns.secretColumns,
-    { selectable: ["type"], prepareCreate: prepare.fillSecret, prepareUpdate: prepare.fillSecret },
+    {
+      selectable: ["type"],
+      check: checkDataObject,
+      prepareCreate: prepare.fillSecret,
+      prepareUpdate: prepare.fillSecret,
+    },
   ],
   [
     kinds.service,

@@ -2,6 +2,7 @@
 import { Ajv, type ErrorObject } from "ajv";
 import type { CompiledSchema, FieldError } from "../resource.ts";
 import { fillDefaults } from "./defaults.ts";
+import { checkLists } from "./lists.ts";
 import { checkRules } from "./rules.ts";
 import { pruneUnknown } from "./prune.ts";
 import { isRecord, type StructuralSchema } from "./structural.ts";
@@ -24,7 +25,7 @@ export function compileSchema(schema: StructuralSchema): CompiledSchema {
     fillDefaults: (object) => fillDefaults(object, schema),
     validate(object, old) {
       // Rules speak of values of the right shape only.
-      if (check(object)) return checkRules(object, schema, old);
+      if (check(object)) return [...checkLists(object, schema), ...checkRules(object, schema, old)];
       const errors = (check.errors ?? []).flatMap((error) => complaintOf(error) ?? []);
       const seen = new Set<string>();
       return errors.filter(({ field, message }) => !seen.has(`${field} ${message}`) && seen.add(`${field} ${message}`));
@@ -59,6 +60,11 @@ function complaintOf(error: ErrorObject): FieldError | undefined {
   const path = pathOf(error.instancePath);
   const params = error.params as Record<string, unknown>;
   const shown = JSON.stringify(error.data);
+  const worded = (why: string): FieldError => ({
+    field: path,
+    reason: "FieldValueInvalid",
+    message: `Invalid value: ${shown}: ${path} in body ${why}`,
+  });
   switch (error.keyword) {
     case "required": {
       const name = String(params["missingProperty"]);
@@ -82,15 +88,33 @@ function complaintOf(error: ErrorObject): FieldError | undefined {
       const message = `Invalid value: ${shown}: ${path} in body should match '${String(params["pattern"])}'`;
       return { field: path, reason: "FieldValueInvalid", message };
     }
+    case "minimum":
+    case "maximum": {
+      const word = error.keyword === "minimum" ? "greater" : "less";
+      return worded(`should be ${word} than or equal to ${String(params["limit"])}`);
+    }
+    case "minLength":
+      return worded(`should be at least ${String(params["limit"])} chars long`);
+    case "maxLength":
+      return {
+        field: path,
+        reason: "FieldValueTooLong",
+        message: `Too long: may not be more than ${String(params["limit"])} bytes`,
+      };
+    case "minItems":
+      return worded(`should have at least ${String(params["limit"])} items`);
+    case "maxItems": {
+      const count = Array.isArray(error.data) ? error.data.length : 0;
+      const message = `Too many: ${count}: must have at most ${String(params["limit"])} items`;
+      return { field: path, reason: "FieldValueTooMany", message };
+    }
+    case "format":
+      return worded(`must be of type ${String(params["format"])}: ${shown}`);
     // The branches' own complaints say more.
     case "if":
       return undefined;
     default:
-      return {
-        field: path,
-        reason: "FieldValueInvalid",
-        message: `Invalid value: ${shown}: ${path} in body ${error.message ?? "is invalid"}`,
-      };
+      return worded(error.message ?? "is invalid");
   }
 }
 

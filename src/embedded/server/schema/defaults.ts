@@ -10,6 +10,8 @@ export function fillDefaults(value: unknown, schema: StructuralSchema): void {
   if (!isRecord(value)) return;
   for (const [name, inner] of Object.entries(schema.properties ?? {})) {
     const absent = value[name] === undefined || (value[name] === null && inner.nullable !== true);
+    // Null is no value where the schema does not allow it.
+    if (absent && value[name] === null && inner.default === undefined) delete value[name];
     if (absent && inner.default !== undefined) value[name] = structuredClone(inner.default);
     fillDefaults(value[name], inner);
   }

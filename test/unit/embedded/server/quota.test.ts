@@ -24,7 +24,7 @@ const pod = (name: string, ...resources: object[]): KubeObject => ({
   metadata: metadata(name),
   spec: { containers: resources.map((one, at) => ({ name: `c${at}`, image: "x", resources: one })) },
 });
-const map = (name: string): KubeObject => ({ apiVersion: "v1", kind: "ConfigMap", metadata: metadata(name) });
+const secret = (name: string): KubeObject => ({ apiVersion: "v1", kind: "Secret", metadata: metadata(name) });
 const limits = (cpu: string, memory: string) => ({ limits: { cpu, memory } });
 
 interface Row {
@@ -91,11 +91,11 @@ const rows: Row[] = [
   },
   {
     when: "objects of any kind",
-    hard: { "count/configmaps": "1" },
-    before: [[map("a"), kinds.configMap]],
-    asked: [map("b"), kinds.configMap],
+    hard: { "count/secrets": "1" },
+    before: [[secret("a"), kinds.secret]],
+    asked: [secret("b"), kinds.secret],
     refusal:
-      'configmaps "b" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: count/configmaps=1, limited: count/configmaps=1',
+      'secrets "b" is forbidden: exceeded quota: q, requested: count/secrets=1, used: count/secrets=1, limited: count/secrets=1',
   },
 ];
 
@@ -131,9 +131,9 @@ test("a claim that grows past the quota is refused; one that does not grow is no
 
 test("two at once never share the last of a quota", async () => {
   const { client } = await started();
-  await client.create(quota("q", { "count/configmaps": "3" }), kinds.resourceQuota);
+  await client.create(quota("q", { "count/secrets": "3" }), kinds.resourceQuota);
   const all = await Promise.allSettled(
-    Array.from({ length: 8 }, (_, at) => client.create(map(`m${at}`), kinds.configMap)),
+    Array.from({ length: 8 }, (_, at) => client.create(secret(`s${at}`), kinds.secret)),
   );
   expect(all.filter(({ status }) => status === "fulfilled").length).toBe(3);
 });

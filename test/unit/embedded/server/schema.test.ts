@@ -69,11 +69,15 @@ describe("validation", () => {
       { size: "x" },
       ["spec.size: Invalid value: \"x\": spec.size in body should match '^\\d+$'"],
     ],
-    ["below the minimum", { size: 1, count: 0 }, ["spec.count: Invalid value: 0: spec.count in body must be >= 1"]],
+    [
+      "below the minimum",
+      { size: 1, count: 0 },
+      ["spec.count: Invalid value: 0: spec.count in body should be greater than or equal to 1"],
+    ],
     [
       "a date that is none",
       { size: 1, when: "soon" },
-      ['spec.when: Invalid value: "soon": spec.when in body must match format "date-time"'],
+      ['spec.when: Invalid value: "soon": spec.when in body must be of type date-time: "soon"'],
     ],
     [
       "wrong inside a list",
