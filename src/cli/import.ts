@@ -4,8 +4,8 @@ import { importImage, newProgress, overallFraction, type ImportDone } from "../d
 import type { Progress, Source } from "../datapath/index.ts";
 import { Fault } from "../lib/faults.ts";
 import { silentLog } from "../lib/log.ts";
-import { parseQuantity, shownBytes } from "../lib/quantity.ts";
-import { outputForm, telling, UsageError, type OutputForm } from "./output.ts";
+import { shownBytes } from "../lib/quantity.ts";
+import { outputForm, sizeFlag, telling, UsageError, type OutputForm } from "./output.ts";
 import { showProgress, shownSeconds, type Moment } from "./progress-bar.ts";
 import { sourceOf, withSourceFlags, type SourceFlags } from "./source-flags.ts";
 import type { Surroundings, Verb } from "./surroundings.ts";
@@ -28,7 +28,7 @@ export const importVerb: Verb = (program, surroundings) => {
     .description("fill a file or block device with a disk image")
     .argument("<source>", "a URL, a container image (docker://, oci-archive:, docker-archive:) or a file")
     .argument("<target>", "a file or a block device")
-    .option("--size <quantity>", "size of the disk; an image that is larger is refused, a smaller one grown", sizeOf)
+    .option("--size <quantity>", "size of the disk; an image that is larger is refused, a smaller one grown", sizeFlag)
     .option("--format <word>", "raw: store the bytes as they are", formatOf)
     .option("--preallocate", "allocate every byte of the disk")
     .option("--checksum <alg:hex>", "checksum of the source as sent: md5, sha1, sha256 or sha512", checksumOf)
@@ -116,13 +116,6 @@ function momentOf(progress: Progress): () => Moment {
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     };
   };
-}
-
-function sizeOf(text: string): number {
-  const bytes = parseQuantity(text);
-  if (bytes === undefined || bytes <= 0)
-    throw new UsageError(`--size takes a quantity such as 10Gi, not ${JSON.stringify(text)}`);
-  return bytes;
 }
 
 function formatOf(text: string): "raw" {

@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 import { Cancelled } from "../lib/run-program.ts";
 import { Fault, faultOf } from "../lib/faults.ts";
+import { parseQuantity } from "../lib/quantity.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 export type OutputForm = "text" | "json";
@@ -73,4 +74,12 @@ export function formAskedFor(args: readonly string[]): OutputForm {
     (arg, index) => arg === "--output=json" || (arg === "--output" && args[index + 1] === "json"),
   );
   return asked ? "json" : "text";
+}
+
+/** `--size`'s value, bytes. @throws UsageError */
+export function sizeFlag(text: string): number {
+  const bytes = parseQuantity(text);
+  if (bytes === undefined || bytes <= 0)
+    throw new UsageError(`--size takes a quantity such as 10Gi, not ${JSON.stringify(text)}`);
+  return bytes;
 }

@@ -6,9 +6,10 @@ import { inspectVerb } from "./inspect.ts";
 import { formAskedFor, tellFailure } from "./output.ts";
 import type { Surroundings, Verb } from "./surroundings.ts";
 import { upVerb } from "./up.ts";
+import { uploadVerb } from "./upload.ts";
 
 /** Every verb, in the order help shows them. */
-const verbs: readonly Verb[] = [upVerb, importVerb, inspectVerb];
+const verbs: readonly Verb[] = [upVerb, importVerb, uploadVerb, inspectVerb];
 
 /** @param args without the program's own name @returns the exit status */
 export async function runCommandLine(args: readonly string[], given: Omit<Surroundings, "endWith">): Promise<number> {
