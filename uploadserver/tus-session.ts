@@ -17,6 +17,8 @@ export interface Session {
   /** Bytes taken, from an earlier server too. */
   readonly offset: number;
   readonly isTaking: boolean;
+  /** The data path wants no more bytes: `ended` is about to say why. */
+  readonly isEnding: boolean;
   /** How the data path ended, once it has. */
   readonly ended: Promise<Ended>;
   /** Takes a request's bytes; the last ones end the data path. Never rejects: a client that breaks off is none of its trouble. */
@@ -97,6 +99,9 @@ export function makeSession({ record, place, partPath, receiver, log }: SessionS
     },
     get isTaking() {
       return taking !== undefined;
+    },
+    get isEnding() {
+      return reception?.body.destroyed ?? false;
     },
     ended,
     async take(request) {

@@ -137,8 +137,7 @@ export function makeTus(world: ServerWorld): Tus {
     gate.resume();
     const taken = known.take(request).then(() => "taken" as const);
     const first = await Promise.race([taken, known.ended]);
-    const isWhole = known.offset === known.sizeBytes;
-    if (first === "taken" && !isWhole) {
+    if (first === "taken" && known.offset < known.sizeBytes && !known.isEnding) {
       if (session === known) gate.pause(Date.now() + keptMs, () => drop(known, "another upload has taken its place"));
       return say(204, "", { "upload-offset": known.offset, ...expires() });
     }

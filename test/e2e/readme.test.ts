@@ -100,7 +100,8 @@ describe("examples", async () => {
       .replace(/^( {4})CERTIFICATE$/m, `    ${ca}`);
     await up.kubectlWith(text, "apply", "-f", "-");
     const dataVolume = /kind: DataVolume\nmetadata:\n {2}name: (\S+)/.exec(text)?.[1] ?? "";
-    await up.kubectl("wait", "--for=condition=Ready", `dv/${dataVolume}`, "--timeout=40s");
+    if (/^ {4}upload: /m.test(text)) await up.untilPhase(dataVolume, "UploadReady");
+    else await up.kubectl("wait", "--for=condition=Ready", `dv/${dataVolume}`, "--timeout=40s");
     await up.kubectlWith(text, "delete", "-f", "-", "--timeout=20s");
   });
 });

@@ -29,10 +29,10 @@ beforeAll(async () => {
   cluster = await startCluster((act) => release.push(act));
   const kubeconfig = join(work, "kubeconfig");
   await writeFile(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
+  await cluster.uploadUrl;
   const ref = { kind: kinds.configMap, namespace: cdiNamespace, name: signers.uploadProxy.bundle };
   const map = (await cluster.client.get(ref)) as ConfigMap | undefined;
   await writeFile(join(work, "ca.pem"), map?.data?.[bundleKey] ?? "");
-  await cluster.uploadUrl;
   base = ["--kubeconfig", kubeconfig];
 }, 120_000);
 afterAll(async () => {
@@ -69,11 +69,14 @@ async function expectFilled(name: string, bytes = images.bytes): Promise<void> {
   expect(disk?.subarray(0, bytes.length).equals(bytes)).toBe(true);
 }
 
-test("a qcow2 fills a DataVolume that is made for it, as large as its disk", async () => {
+test("a qcow2 fills a DataVolume that is made for it, as large as its disk; who signed the proxy is asked", async () => {
   const said = await upload(images.qcow2, "dv/made", "--ca", join(work, "ca.pem"), "--force-bind", "--wait");
   expect(said).toMatchObject({ exit: 0, stderr: "" });
   expect(said.stdout).toMatch(/is in dv\/made: .* sent in /);
   await expectFilled("made");
+  const distrusted = await upload(images.raw, "dv/distrusted", "--force-bind");
+  expect(distrusted).toMatchObject({ exit: 80 });
+  expect(distrusted.stderr).toContain("UnknownAuthority");
   const again = await upload(images.qcow2, "dv/made", "--insecure");
   expect(again).toMatchObject({ exit: 113 });
   expect(again.stderr).toContain("dv/made is already filled");
@@ -104,7 +107,9 @@ test("a run that is killed goes on with the next one, and little is sent twice",
   const state = join(work, "state");
   // The note is there once the upload has begun; the server's offset tells how far it is.
   const note = async (): Promise<string | undefined> => {
-    const out = execFileSync("find", [state, "-name", "*.json"], { encoding: "utf8" }).trim();
+    const out = execFileSync("sh", ["-c", `find "$0" -name "*.json" 2>/dev/null || true`, state], {
+      encoding: "utf8",
+    }).trim();
     return out === "" ? undefined : (JSON.parse(await readFile(out, "utf8")) as { url: string }).url;
   };
   await expect.poll(note, { timeout: 60_000 }).toMatch(/upload-tus\//);

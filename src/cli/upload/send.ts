@@ -8,7 +8,8 @@ import type { KubeClient } from "../../kube/index.ts";
 import { backoffDelay } from "../../lib/backoff.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { seconds } from "../../lib/duration.ts";
-import { Fault } from "../../lib/faults.ts";
+import { Fault, type FaultCode } from "../../lib/faults.ts";
+import { connectFault } from "../../lib/http-faults.ts";
 import type { About } from "./memory.ts";
 import type { Proxy } from "./proxy.ts";
 import { phaseOf } from "./target.ts";
@@ -33,6 +34,13 @@ const pauses = { baseMs: 500, capMs: seconds(15) };
 const mostFailures = 20;
 const answerMs = seconds(120);
 
+/** Trying again changes no certificate. */
+const certificateCodes: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  "UnknownAuthority",
+  "CertificateExpired",
+  "CertificateWrongName",
+]);
+
 interface Answered {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -49,6 +57,8 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
   for (let failures = 0; ;) {
     const trouble = await round().catch((cause: unknown) => {
       if (signal.aborted || cause instanceof Fault) throw cause;
+      const fault = connectFault(cause, "tls", "the upload proxy");
+      if (certificateCodes.has(fault.code)) throw fault;
       return cause instanceof Error ? cause.message : String(cause);
     });
     if (trouble === undefined) return { sizeBytes: sent, resumedFrom: resumedFrom ?? 0 };

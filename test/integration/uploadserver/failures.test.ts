@@ -1,4 +1,5 @@
 // Uploads that come to nothing: what is answered, that nothing is left that looks finished, and that the next try succeeds.
+import { execFileSync } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -146,6 +147,20 @@ describe("failures, after each of which the next try succeeds", () => {
     expect(again).toMatchObject({ status: 200, text: "" });
     await expectDone(server);
   });
+
+  test.each(["/v1beta1/upload", "/v1beta1/upload-async"])(
+    "larger than the claim in fact or only virtually, plain or under xz, is 400 at %s",
+    async (path) => {
+      const server = await serve({ config: { imageSize: "8Mi" }, scratch: true });
+      const packed = (bytes: Buffer) => execFileSync("xz", ["-0", "-c"], { input: bytes, maxBuffer: 64 * MiB });
+      for (const body of [images().bytes, qcow2(), packed(images().bytes), packed(qcow2())]) {
+        const said = await ask(server, { path, body });
+        expect(said).toMatchObject({ status: 400, text: expect.stringContaining(tooLarge) as string });
+        expect(await readdir(server.pod.at("/data"))).toEqual([]);
+      }
+      await server.logged("The upload failed");
+    },
+  );
 
   /** The server may be busy taking the failed one down for a moment. */
   async function untilFree(server: Server) {

@@ -7,7 +7,7 @@ import { makePod, MiB } from "../importer/world.ts";
 import { useUploads } from "./uploads.ts";
 import { ask, diskOf, openConnection, type Ask, type Said, type Server, type StartOptions } from "./world.ts";
 
-const { images, qcow2, serve, expectDone } = useUploads();
+const { images, qcow2, vmdk, serve, expectDone } = useUploads();
 const spoken = { "tus-resumable": "1.0.0" };
 const root = "/v1beta1/upload-tus";
 const octets = "application/offset+octet-stream";
@@ -96,6 +96,14 @@ describe("the protocol", () => {
     await expectDone(server);
   });
 
+  test("an image that needs scratch space and has none: the client hears it, and the controller too", async () => {
+    const server = await serve();
+    const path = await create(server, vmdk().length);
+    expect((await patch(server, path, 0, vmdk())).status).toBe(503);
+    expect(await server.ended).toMatchObject({ exit: 0, message: { scratchSpaceRequired: true } });
+    expect(await readdir(server.pod.at("/data"))).toEqual([]);
+  });
+
   test("an image that is refused says why at the request that shows it, and the next try succeeds", async () => {
     const server = await serve();
     const page = Buffer.from(`<!DOCTYPE html><html>${" ".repeat(80_000)}</html>`);
@@ -108,6 +116,12 @@ describe("the protocol", () => {
     const named = { "upload-metadata": `filename ${Buffer.from("disk.qcow2").toString("base64")}` };
     const wrong = await create(server, MiB, named);
     expect((await patch(server, wrong, 0, Buffer.alloc(MiB, 7))).text).toContain("the name ends in .qcow2");
+    const large = Buffer.alloc(65 * MiB, 1);
+    const tooLarge = await create(server, large.length);
+    expect(await patch(server, tooLarge, 0, large.subarray(0, 40 * MiB))).toMatchObject({
+      status: 400,
+      text: expect.stringContaining("virtual image size 68157440 is larger than") as string,
+    });
     const again = await create(server, images().bytes.length);
     expect((await sendRest(server, again, images().bytes, 5 * MiB)).said.status).toBe(204);
     await expectDone(server);

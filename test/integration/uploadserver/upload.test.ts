@@ -1,6 +1,6 @@
 // The upload server as a pod runs it: who may post, every path and status, and every end.
 import { execFileSync } from "node:child_process";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -103,10 +103,23 @@ describe("every way in", () => {
     }
   });
 
-  test("with preallocation every byte is allocated, and the end says so", async () => {
-    const server = await serve({ config: { preallocation: true, imageSize: "20Mi" } });
+  test.each(["upload", "upload-async", "upload-form", "upload-form-async"])(
+    "with preallocation %s allocates every byte, and the end says so",
+    async (name) => {
+      const server = await serve({ config: { preallocation: true, imageSize: "20Mi" } });
+      const path = `/v1beta1/${name}`;
+      const body = name.includes("form") ? form(images().bytes) : { body: images().bytes };
+      expect((await ask(server, { path, ...body })).status).toBe(200);
+      await expectDone(server, { preallocationApplied: true, message: "Upload Complete" });
+      const { blocks, size } = await stat(server.pod.at("/data/disk.img"));
+      expect(blocks * 512).toBeGreaterThanOrEqual(size);
+    },
+  );
+
+  test("an image exactly as large as the claim fits", async () => {
+    const server = await serve({ config: { imageSize: "16Mi", filesystemOverhead: "0" } });
     expect((await ask(server, { body: images().bytes })).status).toBe(200);
-    await expectDone(server, { preallocationApplied: true, message: "Upload Complete" });
+    await expectDone(server);
   });
 });
 

@@ -1,7 +1,7 @@
 // What every test of the upload server starts with: images, certificates, servers that are gone when the test is over, and what a
 // done upload looks like.
 import { execFileSync } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { ensureBuilt, makeFolder, makeImages, type Images } from "../importer/world.ts";
@@ -57,6 +57,7 @@ export function useUploads(): Uploads {
     async expectDone(server, message = complete) {
       expect(await server.ended).toMatchObject({ exit: 0, message });
       const disk = await diskOf(server);
+      expect((await stat(server.pod.at("/data/disk.img"))).mode & 0o777).toBe(0o660);
       const { bytes } = there().images;
       expect(disk?.subarray(0, bytes.length).equals(bytes)).toBe(true);
       expect(await readdir(server.pod.at("/data"))).toEqual(["disk.img"]);
