@@ -48,7 +48,7 @@ export async function openMemoryGroups({ log, place }: GroupsOptions): Promise<M
   let isMissing = false;
   let made = 0;
   const missing = (cause: unknown): undefined => {
-    if (!isMissing) log.warn("Pods run without memory limits: no memory cgroup can be made here", { cause });
+    if (!isMissing) log.info("Pods run without memory limits: no memory cgroup can be made here", { cause });
     isMissing = true;
     return undefined;
   };

@@ -43,7 +43,7 @@ test("groups of processes that are no more are removed at the next start, others
 
 test("where no group can be made, the container runs without, and the log says so once", async () => {
   const said: string[] = [];
-  const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+  const log = { ...silentLog, info: (message: string) => void said.push(message) };
   const groups = await openMemoryGroups({ log, place: { dir: "/proc/self/status", version: 1 } });
   expect(await groups.make("a", 1000)).toBeUndefined();
   expect(await groups.make("b", 1000)).toBeUndefined();
