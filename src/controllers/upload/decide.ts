@@ -52,6 +52,13 @@ function goOn(seen: UploadFacts, options: ControllerOptions, nowMs: number): Pla
   return mayStart(claim, config) ? start(seen, options, nowMs) : nothing;
 }
 
+/**
+ * At once, not when the server asks: a client that is told to send again has sent everything for nothing, and an older one does
+ * not try again (docs/adr/0023). An archive never needs it.
+ */
+const getsScratch = (claim: UploadFacts["claim"]): boolean =>
+  needsScratch(claim) || annotationOf(claim, annotations.contentType) !== "archive";
+
 function serviceSteps({ claim, services }: UploadFacts, options: ControllerOptions): Step[] {
   const name = uploadServiceName(claim.metadata.name ?? "");
   if (services.some(({ metadata }) => metadata.name === name)) return [];
@@ -61,7 +68,7 @@ function serviceSteps({ claim, services }: UploadFacts, options: ControllerOptio
 function start(seen: UploadFacts, options: ControllerOptions, nowMs: number): Plan {
   const { claim, users, config, overhead } = seen;
   if (users.length > 0) return { steps: [tellOf(claim, "Warning", "UploadTargetInUse", inUseText(claim, users))] };
-  const withScratch = needsScratch(claim);
+  const withScratch = getsScratch(claim);
   const wanted: Wanted = {
     [annotations.uploadPodName]: uploadPodName(claim.metadata.name ?? ""),
     [annotations.podReady]: "false",

@@ -43,9 +43,15 @@ function goingOn(seen: WithPod, options: ControllerOptions, exit: TerminatedStat
     ...scratch.wanted,
     // A later server needs it as well.
     [annotations.importRequiresScratch]: undefined,
-    ...(exit ? { [ourAnnotations.importCode]: faultOfExit(exit) } : {}),
+    ...codeOf(exit),
   };
   return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };
+}
+
+/** Only what the catalog knows: all else passes, and the container is started again. */
+function codeOf(exit: TerminatedState | undefined): Wanted {
+  const code = exit && faultOfExit(exit);
+  return code === undefined || code === "Unclassified" ? {} : { [ourAnnotations.importCode]: code };
 }
 
 /** Its certificate is about to end: another server takes its place. */

@@ -91,10 +91,12 @@ export function startPodRun(world: World, first: Pod): PodRun {
   async function enter(): Promise<PodVolumesMade> {
     if (!volumes) await waitForSources();
     active += 1;
-    turn ??= world.slots.take(
-      `${pod.metadata.creationTimestamp} ${pod.metadata.namespace}/${pod.metadata.name}`,
-      stop.signal,
-    );
+    turn ??= isServer(pod)
+      ? Promise.resolve(() => undefined)
+      : world.slots.take(
+          `${pod.metadata.creationTimestamp} ${pod.metadata.namespace}/${pod.metadata.name}`,
+          stop.signal,
+        );
     try {
       await turn;
       return await attached();
@@ -190,6 +192,9 @@ export function startPodRun(world: World, first: Pod): PodRun {
     done: run(),
   };
 }
+
+/** Turns are for those who work by themselves: a server waits for others, and for as long as they like. */
+const isServer = ({ spec }: Pod): boolean => spec.containers.some(({ readinessProbe }) => readinessProbe !== undefined);
 
 /** From the API's last word: after a restart of the node its running containers are dead, all else stands. */
 function factsOf(pod: Pod, nowMs: number): PodFacts {

@@ -13,7 +13,26 @@ root=$1 seal=$2 work=$3 uid=$4 gid=$5 groups=$6 extra=$7
 shift 7
 mount -t tmpfs -o mode=755,size=16m,nosuid tmpfs "$root"
 cd "$root"
-for d in usr bin sbin lib lib32 lib64 libx32 etc; do
+# A mount below /etc that this machine's /etc has no place for: then the pod's is a folder of links to it.
+wants_etc() {
+  while [ "$1" != -- ]; do
+    case $3 in /etc/*) top=\${3#/etc/}; [ -e "/etc/\${top%%/*}" ] || return 0 ;; esac
+    shift 6
+  done
+  return 1
+}
+dirs="usr bin sbin lib lib32 lib64 libx32"
+if wants_etc "$@"; then
+  mkdir etc .etc
+  mount --rbind /etc .etc
+  mount -o remount,bind,ro .etc
+  for f in /etc/* /etc/.[!.]*; do
+    if [ -e "$f" ] || [ -L "$f" ]; then ln -s "../.etc/\${f#/etc/}" "etc/\${f#/etc/}"; fi
+  done
+else
+  dirs="$dirs etc"
+fi
+for d in $dirs; do
   if [ -L "/$d" ]; then ln -s "$(readlink "/$d")" "$d"
   elif [ -d "/$d" ]; then
     mkdir "$d"

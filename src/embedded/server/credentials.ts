@@ -16,7 +16,11 @@ export interface Credentials {
   admin: KeyedCertificate;
   /** What ServiceAccount tokens are signed with. */
   accounts: KeyedCertificate;
+  /** What this server shows to those it passes requests on to, of an authority that signs nothing else. */
+  frontProxy: KeyedCertificate & { readonly authority: string };
 }
+
+export const frontProxyName = "front-proxy-client";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const validMs = 3650 * dayMs;
@@ -57,7 +61,19 @@ export async function openCredentials(dir: string, clock: Clock): Promise<Creden
     server: await issue("server", "server", "kube-apiserver"),
     admin: await issue("admin", "client", adminName, masters),
     accounts: await issue("accounts", "client", "service-accounts"),
+    frontProxy: await openFrontProxy(dir, clock),
   };
+}
+
+async function openFrontProxy(dir: string, clock: Clock): Promise<Credentials["frontProxy"]> {
+  const known = await load(dir, "front-proxy-ca", clock);
+  const authority =
+    known ?? (await save(dir, "front-proxy-ca", await makeAuthority("cdi embedded front proxy", validMs, clock)));
+  const kept = known && (await load(dir, "front-proxy", clock));
+  const span = { notBefore: clock.now() - 60_000, notAfter: clock.now() + validMs };
+  const request = { commonName: frontProxyName, usages: ["client"] as const, ...span };
+  const own = kept ?? (await save(dir, "front-proxy", await issueCertificate(authority, request)));
+  return { ...own, authority: authority.certificate };
 }
 
 /** One a line. A certificate of an earlier version, without its group, is made anew. */

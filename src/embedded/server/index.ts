@@ -6,6 +6,8 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Store } from "../store/index.ts";
 import type { AdmissionHook, PodLogs } from "../types.ts";
+import { ensureAuthenticationMap } from "./aggregation/authentication-map.ts";
+import { startAggregation } from "./aggregation/index.ts";
 import { accountTokens } from "./auth/account-tokens.ts";
 import { startRoleAggregation } from "./auth/aggregate-roles.ts";
 import { ensureRoles } from "./auth/default-roles.ts";
@@ -56,17 +58,20 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   const client = inProcessClient(world);
   for (const name of firstNamespaces) await ensureNamespace(client, name);
   await ensureRoles(client);
+  await ensureAuthenticationMap(client, credentials);
   const stop = new AbortController();
   let address = "";
   const tokens = accountTokens(store, credentials.accounts, clock);
-  const routing = { world, logs, tokens, address: () => address, signal: stop.signal };
+  const aggregation = startAggregation(world, client, credentials.frontProxy);
+  const routing = { world, logs, tokens, aggregation, address: () => address, signal: stop.signal };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     route(routing, request, response).catch((cause: unknown) => {
       log.error("Request could not be answered", { cause });
       response.destroy();
     });
   };
-  const listener = await listen(credentials, port, serve).catch((cause: unknown) => {
+  const listener = await listen(credentials, port, serve).catch(async (cause: unknown) => {
+    await aggregation.close();
     registry.close();
     throw cause;
   });
@@ -77,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
     startQuotaStatus(world),
     startRoleAggregation(world),
     startNamespaceContents(world, credentials.authority.certificate),
+    aggregation,
   ];
   address = `127.0.0.1:${listener.port}`;
   const url = `https://${address}`;

@@ -9,6 +9,8 @@ import {
   oneApiGroup,
   versionInfo,
 } from "./discovery.ts";
+import { remoteGroup, withRemoteDiscovery, withRemoteGroups } from "./aggregation/discovery.ts";
+import type { Aggregation } from "./aggregation/index.ts";
 import type { AccountTokens } from "./auth/account-tokens.ts";
 import { attributesOf, isWatch } from "./auth/attributes.ts";
 import { userOf } from "./auth/authenticate.ts";
@@ -32,6 +34,7 @@ export interface Routing {
   world: World;
   logs: PodLogs | undefined;
   tokens: AccountTokens;
+  aggregation: Aggregation;
   /** "host:port" as clients see it. */
   readonly address: () => string;
   signal: AbortSignal;
@@ -83,7 +86,12 @@ async function answerTo(
   { request, user, query }: Asking,
   response: ServerResponse,
 ): Promise<Answer | undefined> {
-  const { world, logs, tokens, signal } = routing;
+  const { world, logs, tokens, aggregation, signal } = routing;
+  const remote = words[0] === "apis" ? aggregation.find(words[1] ?? "", words[2] ?? "") : undefined;
+  if (remote) {
+    await aggregation.pass(remote, request, response, user);
+    return undefined;
+  }
   const about = aboutServer(routing, words, request, query);
   if (about) return about;
   const inCore = words[0] === "api";
@@ -103,7 +111,7 @@ async function answerTo(
 
 /** Health, version, discovery and OpenAPI. */
 function aboutServer(
-  { world, address }: Routing,
+  { world, aggregation, address }: Routing,
   words: readonly string[],
   request: IncomingMessage,
   query: URLSearchParams,
@@ -134,8 +142,14 @@ function aboutServer(
       if (depth === 1) return wantsAggregated(accept) ? aggregated(world, true, accept) : json(apiVersions(address()));
       return depth === 2 ? json(apiResourceList(registry, second ?? "")) : undefined;
     case "apis":
-      if (depth === 1) return wantsAggregated(accept) ? aggregated(world, false, accept) : json(apiGroupList(registry));
-      if (depth === 2) return json(oneApiGroup(registry, second ?? ""));
+      if (depth === 1)
+        return wantsAggregated(accept)
+          ? aggregated(world, false, accept, aggregation)
+          : json(withRemoteGroups(apiGroupList(registry), aggregation.groups()));
+      if (depth === 2) {
+        const remote = aggregation.groups().find(({ group }) => group === second);
+        return json(remote ? remoteGroup(remote) : oneApiGroup(registry, second ?? ""));
+      }
       return depth === 3 && fourth === undefined ? json(apiResourceList(registry, `${second}/${third}`)) : undefined;
     case "":
       return json({
@@ -146,10 +160,16 @@ function aboutServer(
   }
 }
 
-function aggregated({ registry }: World, core: boolean, accept: string | undefined): Answer {
+function aggregated(
+  { registry }: World,
+  core: boolean,
+  accept: string | undefined,
+  aggregation?: Pick<Aggregation, "groups">,
+): Answer {
   const version = aggregatedVersion(accept);
+  const own = aggregatedDiscovery(registry, core, version);
   return {
-    ...json(aggregatedDiscovery(registry, core, version)),
+    ...json(withRemoteDiscovery(own, aggregation?.groups() ?? [])),
     media: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
   };
 }

@@ -79,7 +79,11 @@ test.each<{ when: string; seen: UploadFacts | undefined; steps: string[]; says?:
     when: "bound, nothing there yet",
     seen: facts(),
     steps: [patch, makesService, makesPod],
-    says: { [annotations.uploadPodName]: "cdi-upload-disk", [annotations.podReady]: "false" },
+    says: {
+      [annotations.uploadPodName]: "cdi-upload-disk",
+      [annotations.podReady]: "false",
+      [annotations.boundConditionReason]: "CreatingScratchSpace",
+    },
   },
   {
     when: "pending, the gate off",
@@ -101,6 +105,12 @@ test.each<{ when: string; seen: UploadFacts | undefined; steps: string[]; says?:
       config: aConfig({ gates: ["HonorWaitForFirstConsumer"] }),
     }),
     steps: [patch, makesService, makesPod],
+  },
+  {
+    when: "bound, for an archive",
+    seen: facts({ claim: target({ annotations: { [annotations.contentType]: "archive" } }) }),
+    steps: [patch, makesService, makesPod],
+    says: { [annotations.podReady]: "false" },
   },
   {
     when: "in use by another pod",
