@@ -91,22 +91,36 @@ umount -l /.old
 rmdir /.old
 [ "$seal" = rw ] || mount -o remount,bind,ro /
 cd "$work"
-i=0 count=\${CDI_ENV_COUNT:-0}
-set -- -- env -i "$@"
-while [ "$i" -lt "$count" ]; do
-  eval "pair=\\$CDI_ENV_$i"
-  # Assignments go between "env -i" and the program: rotate what stands before and after.
-  shift 3
-  set -- -- env -i "$pair" "$@"
-  i=$((i + 1))
+# Values come as variables, never as arguments, which everybody on the machine can read. Only names that no shell can export,
+# such as a.b, have to.
+setpriv=$(command -v setpriv) env=$(command -v env)
+cdi_count=\${CDI_ENV_COUNT:-0}
+is_odd() { case \${1%%=*} in [0-9]*|*[!A-Za-z0-9_]*) return 0 ;; *) return 1 ;; esac; }
+odd= cdi_i=0
+while [ "$cdi_i" -lt "$cdi_count" ]; do
+  eval "cdi_pair=\\$CDI_ENV_$cdi_i"
+  if is_odd "$cdi_pair"; then set -- "$cdi_pair" "$@"; odd=yes; fi
+  cdi_i=$((cdi_i + 1))
 done
+[ -z "$odd" ] || set -- "$env" "$@"
+set -- --pdeathsig KILL --no-new-privs -- "$@"
 if [ -n "$groups" ]; then set -- --groups "$groups" "$@"; else set -- --clear-groups "$@"; fi
 if [ -n "$extra" ]; then
   set -- "--inh-caps=-all,+$extra" "--ambient-caps=-all,+$extra" "--bounding-set=-all,+$extra" "$@"
 else
   set -- --inh-caps=-all --bounding-set=-all "$@"
 fi
+set -- "$setpriv" --reuid "$uid" --regid "$gid" "$@"
 echo ready >&3
 exec 3>&-
-exec setpriv --reuid "$uid" --regid "$gid" --pdeathsig KILL --no-new-privs "$@"
+# From here on only names of ours are used: the program's own may be any.
+unset PATH LC_ALL CDI_ENV_COUNT
+cdi_i=0
+while [ "$cdi_i" -lt "$cdi_count" ]; do
+  eval "cdi_pair=\\$CDI_ENV_$cdi_i"
+  unset "CDI_ENV_$cdi_i"
+  is_odd "$cdi_pair" || export "$cdi_pair"
+  cdi_i=$((cdi_i + 1))
+done
+exec "$@"
 `;
