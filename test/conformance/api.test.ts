@@ -9,6 +9,7 @@ import { definitionRows, partRows, schemaRows } from "./api/custom-rows.ts";
 import { deleteRows } from "./api/delete-rows.ts";
 import { discoveryRows } from "./api/discovery-rows.ts";
 import { flowsMustHold } from "./api/flow.ts";
+import { kubectlMustWork } from "./api/kubectl-rows.ts";
 import { definitions, namespaces, owners, roles } from "./api/life-flows.ts";
 import { listRows } from "./api/list-rows.ts";
 import { patchRows } from "./api/patch-rows.ts";
@@ -38,9 +39,11 @@ function apiMustBehave(name: string, open: () => Promise<{ kubeconfigFile: strin
   describe(name, () => {
     let api: Api;
     let close: () => Promise<void>;
+    let kubeconfigFile: string;
     beforeAll(async () => {
       const opened = await open();
       close = () => opened.close();
+      kubeconfigFile = opened.kubeconfigFile;
       api = await openApi(opened.kubeconfigFile);
       await prepare(api);
     }, 120_000);
@@ -51,6 +54,7 @@ function apiMustBehave(name: string, open: () => Promise<{ kubeconfigFile: strin
     }, 180_000);
     for (const [family, rows] of Object.entries(families)) describe(family, () => rowsMustHold(() => api, rows));
     for (const [family, rows] of Object.entries(flows)) describe(family, () => flowsMustHold(() => api, rows));
+    describe("kubectl", () => kubectlMustWork(() => kubeconfigFile));
   });
 }
 

@@ -226,6 +226,9 @@ describe.each(kubectls)("$name", ({ binary }) => {
   test("explain, api-resources and version answer", async ({ skip }) => {
     here(skip);
     expect(await kubectl.run(["explain", "dv.spec.source.http"])).toContain("certConfigMap");
+    expect(await kubectl.run(["explain", "dv.spec.source", "--recursive"])).toMatch(
+      /http\s+<Object>[^]*certConfigMap\s+<string>[^]*s3\s+<Object>/,
+    );
     expect(await kubectl.run(["api-resources"])).toMatch(
       /datavolumes\s+dv,dvs\s+cdi.kubevirt.io\/v1beta1\s+true\s+DataVolume/,
     );

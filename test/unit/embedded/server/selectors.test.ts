@@ -7,7 +7,7 @@ import { parseFieldSelector, parseLabelSelector } from "../../../../src/embedded
 const pod = {
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name: "p", namespace: "n", labels: { app: "x", tier: "web" } },
+  metadata: { name: "p", namespace: "n", labels: { app: "x", tier: "web", rank: "7" } },
   status: { phase: "Running" },
 };
 const pods = builtinOf(kinds.pod);
@@ -26,13 +26,18 @@ describe("labels", () => {
     ["app in (y)", false],
     ["app notin (y),tier=web", true],
     ["other notin (y)", true],
+    ["rank>6", true],
+    ["rank > 7", false],
+    ["rank<8", true],
+    ["app>1", false],
+    ["other>1", false],
     ["app=x,tier=db", false],
     ["app=x,tier in (db,web)", true],
     ["", true],
   ])("%s -> %s", (text, fits) => {
     expect(parseLabelSelector(text)(pod)).toBe(fits);
   });
-  test.each(["app in x", "app=x=y", "(a)"])("refuses %s", (text) => {
+  test.each(["app in x", "app=x=y", "(a)", "rank>x", "rank>"])("refuses %s", (text) => {
     expect(() => parseLabelSelector(text)).toThrow(expect.objectContaining({ status: 400 }));
   });
 });
