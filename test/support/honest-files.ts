@@ -5,6 +5,7 @@ import { copyFile, mkdir, readFile, truncate, writeFile } from "node:fs/promises
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { createLuks } from "./disk-formats.ts";
 import { makeRawImage, seededBytes, wrap, type Wrapping } from "./images.ts";
 
 const run = promisify(execFile);
@@ -103,18 +104,7 @@ export async function honestFiles(folder: string): Promise<HonestFile[]> {
   await writeFile(at("tree/file"), seededBytes(100_000, "file"));
   await run("tar", ["-cf", at("tree.tar"), "-C", folder, "tree"]);
   files.push({ name: "tree.tar", path: at("tree.tar"), rawPath: at("tree.tar") });
-  await run("qemu-img", [
-    "create",
-    "-q",
-    "-f",
-    "luks",
-    "--object",
-    "secret,id=s,data=test",
-    "-o",
-    "key-secret=s,iter-time=10",
-    at("luks.img"),
-    "4M",
-  ]);
+  await createLuks(["-f", "luks", "-o", "key-secret=s,iter-time=10", at("luks.img"), "4M"]);
   files.push({ name: "luks", path: at("luks.img"), rawPath: at("luks.img") });
   for (const source of bootable.filter((path) => existsSync(path))) {
     const name = source.replace(/.*\//, "");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { deflateRawSync, gzipSync, zstdCompressSync } from "node:zlib";
 import type { FaultCode } from "../../src/lib/faults.ts";
-import { descriptorOf, sparseHeader, vmwareStream } from "./disk-formats.ts";
+import { createLuks, descriptorOf, sparseHeader, vmwareStream } from "./disk-formats.ts";
 import { makeRawImage } from "./images.ts";
 
 const run = promisify(execFile);
@@ -71,15 +71,7 @@ export async function hostileFiles(folder: string): Promise<HostileFile[]> {
     {
       name: "luks.qcow2",
       code: "ImageRefused",
-      bytes: await create(
-        "luks.qcow2",
-        "--object",
-        "secret,id=s,data=test",
-        "-f",
-        "qcow2",
-        "-o",
-        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
-      ),
+      bytes: await luksIn(join(folder, "luks.qcow2")),
     },
     {
       name: "backed.qed",
@@ -89,6 +81,11 @@ export async function hostileFiles(folder: string): Promise<HostileFile[]> {
     { name: "version-1.qcow2", code: "FormatUnsupported", bytes: await create("version-1.qcow2", "-f", "qcow") },
     { name: "backed.vmdk", code: "ImageRefused", bytes: await createBackedVmdk(folder) },
   ];
+}
+
+async function luksIn(path: string): Promise<Buffer> {
+  await createLuks(["-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path, "8M"]);
+  return await readFile(path);
 }
 
 async function createBackedVmdk(folder: string): Promise<Buffer> {

@@ -56,7 +56,11 @@ async function* member(reader: ChunkReader, engine: Engine): AsyncGenerator<Buff
   engine.reset();
   for (;;) {
     const chunk = await reader.next();
-    if (!chunk) throw cutShort();
+    if (!chunk) {
+      // Who looks at the head alone has all of it by now.
+      yield* engine.rest();
+      throw cutShort();
+    }
     const used = yield* engine.decode(chunk);
     if (used === chunk.length) continue;
     return reader.putBack(chunk.subarray(used));
