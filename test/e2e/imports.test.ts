@@ -194,7 +194,7 @@ describe.concurrent("what lands", () => {
 });
 
 describe.concurrent("over time", () => {
-  test("restart count stays away, progress grows and has two decimals", async () => {
+  test("restart count stays away, progress grows and has two decimals", async ({ expect }) => {
     const slow = await startHttpServer({ files: { "/a.img": image }, faults: { bytesPerSecond: mib } }, "keep");
     atEnd(() => slow.close());
     const states = await imported(wish("slowly", { url: slow.url("/a.img") }));
@@ -220,7 +220,9 @@ describe.concurrent("over time", () => {
     }
   });
 
-  test("deleting a DataVolume in its retry loop removes pod and claim; its phase annotation never was Failed", async () => {
+  test("deleting a DataVolume in its retry loop removes pod and claim; its phase annotation never was Failed", async ({
+    expect,
+  }) => {
     await create(dataVolumeOf(wish("looping", { url: "http://no-such-host.invalid/a.img" })));
     const claims = history<KubeObject>(
       cluster,
@@ -237,7 +239,7 @@ describe.concurrent("over time", () => {
       .toEqual([undefined, undefined]);
   });
 
-  test("a claim deleted under its DataVolume is made and filled again", async () => {
+  test("a claim deleted under its DataVolume is made and filled again", async ({ expect }) => {
     await imported(wish("refilled", { mode: "Block" }));
     const first = (await claimOf("refilled"))?.metadata.uid;
     await cluster.client.delete(ref(kinds.claim, "refilled"));
@@ -250,7 +252,7 @@ describe.concurrent("over time", () => {
     expect(holdsImage((await diskOf(cluster, "refilled")) as Buffer, image)).toBe(true);
   });
 
-  test("the pod waits until the CA map exists", async () => {
+  test("the pod waits until the CA map exists", async ({ expect }) => {
     const http = { certConfigMap: "late-ca", extraHeaders: ["x-one: 1", "x-two: 2"] };
     await create(dataVolumeOf(wish("waiting", { url: tlsServer.url("/a.img"), http })));
     await expect
