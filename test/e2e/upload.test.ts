@@ -10,6 +10,7 @@ import { annotations } from "../../src/api/annotations.ts";
 import type { ConfigMap } from "../../src/api/core.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
+import type { KubeObject } from "../../src/api/meta.ts";
 import { bundleKey, signers } from "../../src/contract/install-names.ts";
 import type { Embedded } from "../../src/embedded/index.ts";
 import { removeDir, temporaryDir } from "../support/cdi-up.ts";
@@ -73,16 +74,18 @@ async function emptyVolume(name: string): Promise<void> {
   await cluster.client.create(object, kinds.dataVolume);
   await history(cluster, kinds.claim, name, () => true);
 }
-const emptyClaim = (name: string) =>
-  cluster.client.create(
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: { namespace: "default", name },
-      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "32Mi" } } },
-    },
-    kinds.claim,
-  );
+/** Bound: until then others write to it, and virtctl takes a conflict for a failure. */
+async function emptyClaim(name: string): Promise<void> {
+  const object = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { namespace: "default", name },
+    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "32Mi" } } },
+  };
+  await cluster.client.create(object, kinds.claim);
+  const isBound = ({ status }: KubeObject): boolean => (status as { phase?: string } | undefined)?.phase === "Bound";
+  await history<KubeObject>(cluster, kinds.claim, name, isBound);
+}
 
 const rows: Row[] = [
   { when: "a new DataVolume, raw", kind: "dv" },
