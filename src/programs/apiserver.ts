@@ -1,22 +1,16 @@
 // Program: the aggregated API server. In a cluster with its service account, outside with KUBECONFIG; until SIGTERM.
-import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { startApiServer } from "../apiserver/index.ts";
 import { clientNodeClient } from "../kube/index.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Log } from "../lib/log.ts";
-import { runProgram } from "../lib/run-program.ts";
 import { version } from "../lib/version.ts";
 import { watchFiles } from "../pki/index.ts";
-import { makeLog } from "../telemetry/index.ts";
+import { runControlProgram, untilAborted, type Surroundings } from "./control-program.ts";
 
-const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 /** Where the Deployment mounts the Secret. */
 const certificateFolder = "/var/run/certs/cdi-apiserver-server-cert";
 
-async function serveUntil(namespace: string, log: Log, signal: AbortSignal): Promise<void> {
-  const { env } = process;
-  const client = clientNodeClient(env.KUBECONFIG ? { kubeconfig: env.KUBECONFIG } : { inCluster: true });
+async function serve({ env, access, namespace, log, signal }: Surroundings): Promise<void> {
+  const client = clientNodeClient(access);
   const files = [
     env.SERVER_CERT_FILE || `${certificateFolder}/tls.crt`,
     env.SERVER_KEY_FILE || `${certificateFolder}/tls.key`,
@@ -38,10 +32,7 @@ async function serveUntil(namespace: string, log: Log, signal: AbortSignal): Pro
       log,
     });
     log.info("Serving", { version, port: running.server.port });
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     await running.server.close();
   } finally {
     certificate.close();
@@ -49,21 +40,4 @@ async function serveUntil(namespace: string, log: Log, signal: AbortSignal): Pro
   }
 }
 
-async function main(signal: AbortSignal): Promise<number> {
-  const { values } = parseArgs({
-    options: { v: { type: "string", short: "v" }, version: { type: "boolean" } },
-    strict: false,
-  });
-  if (values.version === true) {
-    process.stdout.write(`${version}\n`);
-    return 0;
-  }
-  const flag = typeof values.v === "string" ? values.v.replace(/^=/, "") : undefined;
-  const log = makeLog({ name: "cdi-apiserver", verbosity: Number(flag ?? (process.env.VERBOSITY || "1")) });
-  const inCluster = !process.env.KUBECONFIG;
-  const namespace = process.env.POD_NAMESPACE || (inCluster ? (await readFile(namespaceFile, "utf8")).trim() : "cdi");
-  await serveUntil(namespace, log, signal);
-  return 0;
-}
-
-await runProgram(main);
+await runControlProgram("cdi-apiserver", serve);

@@ -1,18 +1,13 @@
 // Program: the upload proxy. In a cluster with its service account, outside with KUBECONFIG; until SIGTERM.
 import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { startUploadProxy } from "../../uploadproxy/index.ts";
 import { clientNodeClient } from "../kube/index.ts";
 import { systemClock } from "../lib/clock.ts";
 import { hostsFrom } from "../lib/http-hosts.ts";
-import type { Log } from "../lib/log.ts";
 import { lookupIn } from "../lib/lookup.ts";
-import { runProgram } from "../lib/run-program.ts";
 import { version } from "../lib/version.ts";
 import { watchFiles } from "../pki/index.ts";
-import { makeLog } from "../telemetry/index.ts";
-
-const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+import { runControlProgram, untilAborted, type Surroundings } from "./control-program.ts";
 
 interface Settings {
   publicKey: string;
@@ -45,10 +40,9 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
   return settings;
 }
 
-async function serveUntil(settings: Settings, namespace: string, log: Log, signal: AbortSignal): Promise<void> {
-  const client = clientNodeClient(
-    process.env.KUBECONFIG ? { kubeconfig: process.env.KUBECONFIG } : { inCluster: true },
-  );
+async function serve({ env, access, namespace, log, signal }: Surroundings): Promise<void> {
+  const settings = readSettings(env);
+  const client = clientNodeClient(access);
   const trouble = (cause: unknown): void => log.error("Keeping the former certificate", { cause });
   const running: { proxy?: Awaited<ReturnType<typeof startUploadProxy>> } = {};
   const serving = await watchFiles(settings.serving, () => running.proxy?.renew(), trouble);
@@ -66,10 +60,7 @@ async function serveUntil(settings: Settings, namespace: string, log: Log, signa
       log,
     });
     log.info("Serving", { version, port: running.proxy.port });
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     await running.proxy.close();
   } finally {
     serving.close();
@@ -78,21 +69,4 @@ async function serveUntil(settings: Settings, namespace: string, log: Log, signa
   }
 }
 
-async function main(signal: AbortSignal): Promise<number> {
-  const { values } = parseArgs({
-    options: { v: { type: "string", short: "v" }, version: { type: "boolean" } },
-    strict: false,
-  });
-  if (values.version === true) {
-    process.stdout.write(`${version}\n`);
-    return 0;
-  }
-  const flag = typeof values.v === "string" ? values.v.replace(/^=/, "") : undefined;
-  const log = makeLog({ name: "cdi-uploadproxy", verbosity: Number(flag ?? (process.env.VERBOSITY || "1")) });
-  const inCluster = !process.env.KUBECONFIG;
-  const namespace = process.env.POD_NAMESPACE || (inCluster ? (await readFile(namespaceFile, "utf8")).trim() : "cdi");
-  await serveUntil(readSettings(process.env), namespace, log, signal);
-  return 0;
-}
-
-await runProgram(main);
+await runControlProgram("cdi-uploadproxy", serve);
