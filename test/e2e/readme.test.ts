@@ -5,6 +5,8 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkout, removeDir, startCdiUp, temporaryDir, type CdiUp } from "../support/cdi-up.ts";
+import { buildIndex, diskImage } from "../support/container-disk.ts";
+import { noRegistry, startRegistry, type Registry } from "../support/registry.ts";
 import { startHttpServer, type HttpTestServer } from "../support/http-server.ts";
 import { runText } from "../support/run-text.ts";
 import { gnuTar } from "../support/tars.ts";
@@ -16,6 +18,8 @@ let dir = "";
 let up: CdiUp;
 let server: HttpTestServer;
 let tlsServer: HttpTestServer;
+let registry: Registry | undefined;
+const release: (() => Promise<void>)[] = [];
 let files: Record<string, Buffer>;
 
 beforeAll(async () => {
@@ -30,12 +34,20 @@ beforeAll(async () => {
   files["/files.tar.gz"] = await wrap(gnuTar(dir, ["disk.img"]), "gz");
   server = await startHttpServer({ files }, "keep");
   tlsServer = await startHttpServer({ files, tls: true, auth: { user: "admin", password: "password" } }, "keep");
+  if (noRegistry === undefined) {
+    const atEnd = (act: () => Promise<void>): number => release.push(act);
+    const { store, push } = await startRegistry({}, atEnd);
+    const images = ["amd64", "arm64"].map((architecture) => diskImage(qcow2, { architecture }, "disk/disk.qcow2"));
+    await push("vm/disk", "1", buildIndex(await Promise.all(images)));
+    registry = await startRegistry({ store, tls: true, basic: { user: "admin", password: "password" } }, atEnd);
+  }
   up = await startCdiUp({ dir, args: [server.url("/image.qcow2")] });
 }, 120_000);
 afterAll(async () => {
   await up.stop();
   await server.close();
   await tlsServer.close();
+  for (const act of release.reverse()) await act();
   await removeDir(dir);
 });
 
@@ -88,12 +100,15 @@ test("the data path alone", async () => {
 
 describe("examples", async () => {
   const names = (await readdir(join(checkout, "examples"))).filter((name) => name.endsWith(".yaml")).toSorted();
-  test.each(names)("%s", async (name) => {
+  test.for(names)("%s", async (name, { skip }) => {
+    const isRegistry = name === "registry.yaml";
+    if (isRegistry && registry === undefined) return skip(noRegistry);
     const sha256 = createHash("sha256")
       .update(files["/disk.qcow2"] ?? "")
       .digest("hex");
-    const ca = tlsServer.ca.trim().split("\n").slice(1, -1).join("\n    ");
+    const ca = ((isRegistry && registry?.ca) || tlsServer.ca).trim().split("\n").slice(1, -1).join("\n    ");
     const text = (await readFile(join(checkout, "examples", name), "utf8"))
+      .replaceAll("docker://REGISTRY", `docker://${registry?.host ?? ""}`)
       .replaceAll("http://SERVER", server.url(""))
       .replaceAll("https://SERVER", tlsServer.url(""))
       .replace(/sha256:[0-9a-f]{64}/, `sha256:${sha256}`)
