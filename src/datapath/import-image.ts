@@ -151,9 +151,7 @@ async function pourPeeled(
   if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes) {
     throw tooSmall(sizeBytes, sink.availableBytes);
   }
-  // One pass needs the tables first. A stream has them in line: it is staged.
-  const hasTablesFirst = ranges && isPlain && sizeBytes !== undefined && source.read !== undefined;
-  const { road, go } = chooseRoad(disk, job.road ?? (hasTablesFirst ? undefined : "staged"));
+  const { road, go } = chooseRoad(disk, job.road);
   log.info("Importing", { source: source.name, road, format, layers: peeled.layers, sizeBytes, validator });
   const footer = !isAsIs && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
   const body = footer?.body ?? peeled.body;

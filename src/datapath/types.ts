@@ -56,6 +56,8 @@ export interface Sink {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** What was written so far is on the disk when it resolves; absent where an unfinished disk is of no use. @throws Fault */
   sync?(): Promise<void>;
+  /** Fills the buffer with what was written at the offset, zeros where nothing was. @throws Fault */
+  read?(offset: number, into: Buffer): Promise<void>;
   /** The range reads as zeros afterwards, without allocating where the target can. */
   zero(offset: number, length: number): Promise<void>;
   /**

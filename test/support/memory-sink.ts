@@ -32,6 +32,10 @@ export function memorySink(availableBytes: number): MemorySink {
       bytes.set(some, offset);
       return Promise.resolve();
     },
+    read(offset, into) {
+      bytes.copy(into, 0, offset, offset + into.length);
+      return Promise.resolve();
+    },
     zero(offset, length) {
       bytes.fill(0, offset, offset + length);
       return Promise.resolve();

@@ -36,6 +36,10 @@ export const l2BytesFor = (header: Qcow2Header, guestBegin: number): number =>
   Math.ceil(Math.min(coveredBytes(header), header.virtualSizeBytes - guestBegin) / header.clusterBytes) *
   l2EntryBytes(header);
 
+/** Entries that a table of so many bytes can lead to at most: every other subcluster begins a stretch of its own. */
+export const mostEntriesOf = (header: Qcow2Header, kind: EntryKind, tableBytes: number): number =>
+  kind === entryKinds.l2 && header.extendedL2 ? tableBytes : tableBytes / 8;
+
 /**
  * Tells of the L2 tables that a piece of the L1 table points to.
  * @param firstIndex of the piece's first entry

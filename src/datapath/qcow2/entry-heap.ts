@@ -71,6 +71,19 @@ export class EntryHeap {
     };
   }
 
+  /** Leaves the beginning of the first entry out: so many of its bytes are dealt with. */
+  trimFirst(bytes: number): void {
+    this.#settle();
+    const what = this.#what[0] ?? 0;
+    if (what % kindShift <= bytes) return this.dropFirst();
+    this.#sink((this.#host[0] ?? 0) + bytes, (this.#guest[0] ?? 0) + bytes, what - bytes);
+  }
+
+  /** How many more entries it takes for certain. */
+  get room(): number {
+    return this.limit - this.#count - (this.#run ? 1 : 0);
+  }
+
   dropFirst(): void {
     this.#settle();
     if (this.#count === 0) return;

@@ -1,18 +1,21 @@
 // One pass over an image file in its own order: each cluster goes to its place on the disk when its bytes come by. Tables that
-// come by are read too, and what passed before its table waits in `kept`.
+// come by are read too; what passed before its table is the business of `late`.
 import { decompressCluster, notDecompressed } from "./decompress.ts";
-import { checkInFile, eachCluster, eachTable, entryKinds, type EntryKind } from "./entries.ts";
+import { checkInFile, eachCluster, eachTable, entryKinds, mostEntriesOf, type EntryKind } from "./entries.ts";
 import { EntryHeap, type Entry } from "./entry-heap.ts";
 import type { Qcow2Header } from "./header.ts";
 import { HostWindow } from "./host-window.ts";
-import type { KeptBytes } from "./kept-bytes.ts";
+import type { LateBytes } from "./late-bytes.ts";
+import { PassDeclined } from "./pass-declined.ts";
 import { checkTable } from "./table-walk.ts";
 
 const MIB = 1024 * 1024;
 
 /** The image's bytes in order. */
 export interface HostInput {
-  /** Bytes at the place where the last ones ended; undefined at the end of the file. */
+  /**
+   * Bytes at the place where the last ones ended, good until the next call; undefined at the end of the file.
+   */
   next(): Promise<Buffer | undefined>;
   /** Present where leaving out bytes saves something: goes on at the offset. */
   skipTo?: (offset: number) => Promise<void>;
@@ -23,51 +26,78 @@ export interface HostPassOptions {
   input: HostInput;
   /** What is to be placed, and tables that are to be read. */
   plan: EntryHeap;
-  /** Where bytes wait whose table comes later. */
-  kept?: KeptBytes;
+  /** Present in a stream, whose tables come by on the way. */
+  late?: LateBytes;
+  /** Offset of the file that the input begins at: everything below it was placed before. Default 0. */
+  startAt?: number;
+  /** Told a rising offset of the file below which everything is placed. Not in a stream. */
+  onLowWater?: (offset: number) => void;
   signal: AbortSignal;
+  /** The bytes are the caller's again when it resolves. Calls may overlap, and take effect in their order. */
   place: (guest: number, bytes: Buffer) => Promise<void>;
 }
 
 /** Unreferenced stretches shorter than this are read and dropped: asking anew costs more. */
 const smallestSkipBytes = MIB;
-
-/** Thrown when this pass cannot go on, and another road can. */
-export class PassDeclined extends Error {
-  /** Whether scratch space would have let it go on. */
-  readonly needsScratch: boolean;
-  constructor(why: string, needsScratch = false) {
-    super(why);
-    this.name = "PassDeclined";
-    this.needsScratch = needsScratch;
-  }
-}
+/** Unpacked bytes on their way to the target at most. */
+const mostOnTheWayBytes = 4 * MIB;
 
 export class HostPass {
   readonly #options: HostPassOptions;
-  readonly #window: HostWindow;
-  #rest: Buffer | undefined;
+  readonly #window = new HostWindow();
   #isAtEnd = false;
-  /** Everything below is placed, or known to be of no use. */
+  /** In a stream: everything below is placed, kept, or known to be of no use. */
   #coveredTo = 0;
+  #onTheWay: Promise<void>[] = [];
+  #onTheWayBytes = 0;
+  /** Tables for which the plan had no room: they are read again at the end. */
+  readonly #deferred: Entry[] = [];
 
   constructor(options: HostPassOptions) {
     this.#options = options;
-    const { clusterBytes } = options.header;
-    this.#window = new HostWindow(Math.max(MIB, 2 * clusterBytes + 512));
+    this.#window.moveTo(options.startAt ?? 0);
   }
 
   /** Places all that is planned. @throws Fault, PassDeclined, what input and place fail with; the signal's reason */
   async run(): Promise<void> {
-    const { plan, signal } = this.#options;
-    for (let entry = plan.first(); entry; entry = plan.first()) {
-      signal.throwIfAborted();
-      await this.#advanceTo(entry.host);
-      await this.#fill(entry.host + entry.length);
-      plan.dropFirst();
-      await this.#take(entry);
+    try {
+      await this.#runPlan();
+      await this.#landed();
+    } finally {
+      // None of them may still look at a buffer, or fail unheard, when the caller goes on.
+      await Promise.allSettled(this.#onTheWay);
     }
-    this.#options.kept?.clear();
+  }
+
+  async #runPlan(): Promise<void> {
+    const { plan, startAt = 0, late, signal } = this.#options;
+    for (let entry = plan.first(); entry; entry = plan.first()) {
+      if (entry.host < startAt) {
+        this.#skipPlaced(entry, startAt);
+        continue;
+      }
+      if (this.#window.end <= entry.host || this.#hasToKeep(entry.host)) await this.#advanceTo(entry.host);
+      else this.#window.dropBelow(entry.host);
+      if (entry.kind === entryKinds.standard) {
+        await this.#placeSome(entry);
+        continue;
+      }
+      const end = entry.host + entry.length;
+      while (this.#window.end < end && (await this.#readOn(entry.host)));
+      plan.dropFirst();
+      if (entry.kind === entryKinds.compressed) await this.#unpack(entry);
+      else await this.#readTable(entry);
+      if (this.#onTheWayBytes > mostOnTheWayBytes) await this.#landed();
+    }
+    if (late && this.#deferred.length > 0) await this.#readDeferred();
+    late?.clear();
+    signal.throwIfAborted();
+  }
+
+  /** A compressed cluster that begins below was placed whole, of a standard stretch the part below. */
+  #skipPlaced({ kind, host, length }: Entry, startAt: number): void {
+    const { plan } = this.#options;
+    plan.trimFirst(kind === entryKinds.standard ? Math.min(length, startAt - host) : length);
   }
 
   /** Reads up to the place and lets go of what comes before it. */
@@ -75,107 +105,204 @@ export class HostPass {
     const { input } = this.#options;
     for (;;) {
       await this.#letGoBelow(Math.min(host, this.#window.end));
-      const end = this.#window.end + (this.#rest?.length ?? 0);
-      if (input.skipTo && host - end > smallestSkipBytes) {
-        this.#rest = undefined;
+      if (this.#window.end > host) return;
+      if (input.skipTo && host - this.#window.end > smallestSkipBytes) {
+        await this.#landed();
         this.#window.moveTo(host);
         await input.skipTo(host);
       }
-      if (this.#window.end > host || !(await this.#readOn())) return;
+      if (!(await this.#readOn(host))) return;
     }
   }
 
-  async #fill(end: number): Promise<void> {
-    while (this.#window.end < end && (await this.#readOn()));
+  /** @param firstOpen where the first entry begins that is not placed @returns false at the end of the file */
+  async #readOn(firstOpen: number): Promise<boolean> {
+    const { input, signal, late, onLowWater } = this.#options;
+    if (this.#isAtEnd) return false;
+    await this.#landed();
+    signal.throwIfAborted();
+    this.#window.settle();
+    if (!late) onLowWater?.(Math.min(firstOpen, this.#window.end));
+    const chunk = await input.next();
+    if (chunk) this.#window.append(chunk);
+    else this.#isAtEnd = true;
+    return chunk !== undefined;
   }
 
-  /** @returns false at the end of the file */
-  async #readOn(): Promise<boolean> {
-    this.#rest ??= this.#isAtEnd ? undefined : await this.#options.input.next();
-    if (!this.#rest) {
-      this.#isAtEnd = true;
-      return false;
-    }
-    const taken = this.#window.append(this.#rest);
-    this.#rest = taken === this.#rest.length ? undefined : this.#rest.subarray(taken);
-    return true;
+  /** In a stream, what a table still to come may point to is kept. */
+  #hasToKeep(host: number): boolean {
+    return this.#options.late !== undefined && this.#expectsTables && this.#keptTo < host;
   }
 
-  /** What a table still to come may point to is kept. */
+  get #keptTo(): number {
+    return Math.max(this.#coveredTo, this.#window.base);
+  }
+
   async #letGoBelow(host: number): Promise<void> {
-    const { plan, kept } = this.#options;
-    const from = Math.max(this.#coveredTo, this.#window.base);
-    if (plan.tables > 0 && from < host) {
-      if (!kept) throw new Error("tables in the plan need a place for what passes before them");
-      if (!(await kept.keep(from, this.#window.view(from, host)))) {
-        throw new PassDeclined("too much of the image comes before its tables", true);
-      }
+    const { late } = this.#options;
+    if (late && this.#hasToKeep(host)) {
+      const from = this.#keptTo;
+      for (const [at, piece] of this.#window.pieces(from, host)) await late.keep(at, piece);
       this.#coveredTo = host;
     }
     this.#window.dropBelow(host);
   }
 
-  async #take(entry: Entry): Promise<void> {
-    const { kind, host, length } = entry;
+  get #expectsTables(): boolean {
+    return this.#options.plan.tables > 0 || this.#deferred.length > 0;
+  }
+
+  /** Places what is there of the first entry, which is a standard stretch. */
+  async #placeSome({ host, length, guest }: Entry): Promise<void> {
+    const { plan, header } = this.#options;
     const bytes = this.#window.view(host, host + length);
+    if (bytes.length === 0) {
+      // The end of the file: of a cluster that is there in part the rest reads as zeros.
+      checkInFile(header, entryKinds.standard, host, length, guest, this.#window.end);
+      return plan.dropFirst();
+    }
+    plan.trimFirst(bytes.length);
+    this.#note(host, bytes.length, guest, false);
+    const placing = this.#place(guest, bytes);
+    // Carried bytes move when the window goes on; those of a chunk stay until the next one.
+    if (this.#window.isCarried(host)) await placing;
+  }
+
+  /** Waits only when it has to: many clusters share one turn of the event loop. */
+  #place(guest: number, bytes: Buffer): Promise<void> {
+    const placing = this.#options.place(guest, bytes);
+    // Heard of in #landed; until then it is no unhandled failure.
+    placing.catch(() => undefined);
+    this.#onTheWay.push(placing);
+    this.#onTheWayBytes += bytes.length;
+    return placing;
+  }
+
+  async #landed(): Promise<void> {
+    if (this.#onTheWay.length === 0) return;
+    await Promise.all(this.#onTheWay);
+    this.#onTheWay = [];
+    this.#onTheWayBytes = 0;
+  }
+
+  async #unpack(entry: Entry): Promise<void> {
+    const { header } = this.#options;
+    const { kind, host, length, guest } = entry;
+    const bytes = this.#window.view(host, host + length);
+    if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
+    const unpacked = await decompressCluster(header, padded(bytes, length));
+    if (!unpacked) throw notDecompressed(header.compression, host);
+    const wanted = this.#onDisk(guest, unpacked.bytes);
+    // One that the disk's end cuts may be wanted whole elsewhere.
+    if (wanted.length === header.clusterBytes) this.#note(host, unpacked.usedBytes, guest, true);
+    void this.#place(guest, wanted);
+  }
+
+  #onDisk(guest: number, cluster: Buffer): Buffer {
+    const { clusterBytes, virtualSizeBytes } = this.#options.header;
+    const length = Math.min(clusterBytes, virtualSizeBytes - guest);
+    return length === cluster.length ? cluster : cluster.subarray(0, length);
+  }
+
+  /** In a stream: the bytes need not be kept, the target has them. */
+  #note(host: number, length: number, guest: number, isCompressed: boolean): void {
+    const { late } = this.#options;
+    if (!late || host + length <= this.#coveredTo) return;
+    // What another entry covers already is told of by its own record.
+    const begin = isCompressed ? host : Math.max(host, this.#coveredTo);
+    if (this.#expectsTables && begin >= this.#coveredTo) {
+      late.notePlaced(begin, host + length - begin, guest + begin - host, isCompressed);
+    } else if (this.#expectsTables) return;
+    this.#coveredTo = host + length;
+  }
+
+  async #readTable(entry: Entry): Promise<void> {
+    const { kind, host, length } = entry;
     const { end } = this.#window;
-    if (kind === entryKinds.l1 || kind === entryKinds.l2) {
-      checkTable(host, length, this.#isAtEnd ? end : Infinity, kind === entryKinds.l1 ? "L1 table" : "L2 table");
-      this.#cover(host + length);
-      return await this.#readTable(kind, bytes, entry);
-    }
-    if (bytes.length < length) checkInFile(this.#options.header, kind, host, length, entry.guest, end);
-    // Less than a sector of a compressed cluster can be missing at the end of the file: zeros, as for qemu.
-    const isShort = kind === entryKinds.compressed && bytes.length < length;
-    const used = await this.#place(entry, isShort ? Buffer.concat([bytes], length) : bytes);
-    if (used === undefined) throw notDecompressed(this.#options.header.compression, host);
-    this.#cover(host + used);
+    checkTable(host, length, this.#isAtEnd ? end : Infinity, kind === entryKinds.l1 ? "L1 table" : "L2 table");
+    const table = this.#window.view(host, host + length);
+    if (this.#options.plan.room < this.#entriesIn(entry, table)) return void this.#deferred.push(entry);
+    this.#coveredTo = Math.max(this.#coveredTo, host + length);
+    await this.#see(entry, table, this.#window.base);
   }
 
-  #cover(end: number): void {
-    this.#coveredTo = Math.max(this.#coveredTo, end);
-  }
-
-  /** @returns bytes of the input that belong to the entry; undefined when they make no cluster */
-  async #place({ kind, guest, length }: Entry, bytes: Buffer): Promise<number | undefined> {
-    const { header, place } = this.#options;
-    if (kind === entryKinds.standard) {
-      if (bytes.length > 0) await place(guest, bytes);
-      return length;
-    }
-    const unpacked = await decompressCluster(header, bytes);
-    if (!unpacked) return undefined;
-    await place(guest, unpacked.bytes.subarray(0, Math.min(header.clusterBytes, header.virtualSizeBytes - guest)));
-    return unpacked.usedBytes;
-  }
-
-  async #readTable(kind: EntryKind, table: Buffer, { guest }: Entry): Promise<void> {
+  /** At most; counted only where the plan could become full. */
+  #entriesIn({ kind, guest }: Entry, table: Buffer): number {
     const { header, plan } = this.#options;
-    const passedBelow = this.#window.base;
-    const late = new EntryHeap(header.clusterBytes);
+    const most = mostEntriesOf(header, kind, table.length);
+    if (plan.room >= most || kind === entryKinds.l1) return most;
+    let count = 0;
+    eachCluster(header, table, guest, Infinity, () => (count += 1));
+    return count;
+  }
+
+  /** @param passedBelow where bytes are that come by no more */
+  async #see({ kind, guest }: Entry, table: Buffer, passedBelow: number): Promise<void> {
+    const { header, plan } = this.#options;
+    const passed = new EntryHeap(header.clusterBytes);
+    const push = (heap: EntryHeap, ...seen: [EntryKind, number, number, number]): void => {
+      if (!heap.push(...seen)) throw new PassDeclined("the image has too many clusters to plan in one pass");
+    };
     const see = (seen: EntryKind, at: number, length: number, to: number): void => {
-      if (!(at < passedBelow ? late : plan).push(seen, at, length, to)) {
-        throw new PassDeclined("the image has too many clusters to plan in one pass");
-      }
+      const before = passedBelow - at;
+      if (before <= 0) return push(plan, seen, at, length, to);
+      if (seen !== entryKinds.standard || before >= length) return push(passed, seen, at, length, to);
+      push(passed, seen, at, before, to);
+      push(plan, seen, passedBelow, length - before, to + before);
     };
     if (kind === entryKinds.l1) eachTable(header, table, guest, see);
     else eachCluster(header, table, guest, Infinity, see);
-    for (let entry = late.first(); entry; entry = late.first()) {
-      late.dropFirst();
-      await this.#takeLate(entry);
+    for (let entry = passed.first(); entry; entry = passed.first()) {
+      passed.dropFirst();
+      await this.#takeLate(entry, passedBelow);
     }
   }
 
-  /** The entry's bytes have passed. */
-  async #takeLate(entry: Entry): Promise<void> {
-    const { kept, signal } = this.#options;
-    const { kind, host, length } = entry;
+  /** The entry's bytes have passed: they are kept, or on the target, or in the window still. */
+  async #takeLate(entry: Entry, passedBelow: number): Promise<void> {
+    const { late, signal, header } = this.#options;
+    const { kind, host, length, guest } = entry;
+    if (!late) throw new Error("a plan made before the pass has no tables in it");
     signal.throwIfAborted();
-    const bytes = (await kept?.read(host, length)) ?? Buffer.alloc(0);
+    await this.#landed();
     const gone = (): PassDeclined => new PassDeclined("several places share bytes that have passed");
-    if (bytes.length < length && kind !== entryKinds.compressed) throw gone();
-    if (kind === entryKinds.l2) return await this.#readTable(kind, bytes, entry);
-    // The last sector of a compressed cluster may belong to the next one, and be gone with it.
-    if ((await this.#place(entry, bytes)) === undefined) throw gone();
+    const same = kind === entryKinds.compressed ? await late.unpackedBefore(host, header.clusterBytes) : undefined;
+    if (same) return await this.#place(guest, this.#onDisk(guest, same));
+    const bytes = await this.#passedBytes(late, host, length);
+    if (kind === entryKinds.compressed) {
+      const unpacked = await decompressCluster(header, padded(bytes, length));
+      if (!unpacked)
+        throw this.#isAtEnd && bytes.length === length ? notDecompressed(header.compression, host) : gone();
+      return await this.#place(guest, this.#onDisk(guest, unpacked.bytes));
+    }
+    if (bytes.length < length) {
+      if (!this.#isAtEnd || host + bytes.length < this.#window.end) throw gone();
+      if (kind !== entryKinds.standard) checkTable(host, length, this.#window.end, "L2 table");
+      else checkInFile(header, kind, host, length, guest, this.#window.end);
+    }
+    if (kind === entryKinds.l2) return await this.#see(entry, bytes, passedBelow);
+    await this.#place(guest, bytes);
+  }
+
+  async #passedBytes(late: LateBytes, host: number, length: number): Promise<Buffer> {
+    const bytes = await late.read(host, length);
+    if (bytes.length === length || host + bytes.length < this.#window.base) return bytes;
+    return Buffer.concat([bytes, this.#window.view(host + bytes.length, host + length)]);
+  }
+
+  /** Everything has come by: what these tables point to is kept, or placed. */
+  async #readDeferred(): Promise<void> {
+    while (await this.#readOn(0)) await this.#letGoBelow(this.#window.end);
+    await this.#letGoBelow(this.#window.end);
+    const { late } = this.#options;
+    for (const entry of this.#deferred) {
+      const table = await late?.read(entry.host, entry.length);
+      if (table?.length !== entry.length) throw new PassDeclined("a table that was put off is gone");
+      await this.#see(entry, table, Infinity);
+    }
   }
 }
+
+/** Less than a sector of a compressed cluster can be missing at the end of the file: zeros, as for qemu. */
+const padded = (bytes: Buffer, length: number): Buffer =>
+  bytes.length < length && length - bytes.length < 512 ? Buffer.concat([bytes], length) : bytes;

@@ -30,9 +30,15 @@ export class TableCheck {
     if (!before?.digest.equals(range.digest)) throw this.#changed(offset);
   }
 
-  /** The next bytes of the file, in order and without gaps. @throws Fault SourceChanged */
+  /**
+   * The next bytes of the file, in order and without gaps. Tables before the first of them are not compared: a pass that goes
+   * on in the middle relies on the source's validator for them.
+   * @throws Fault SourceChanged
+   */
   pass(offset: number, bytes: Buffer): void {
-    this.#waiting ??= this.#ranges.toSorted((one, other) => other.offset - one.offset);
+    this.#waiting ??= this.#ranges
+      .filter((range) => range.offset >= offset)
+      .toSorted((one, other) => other.offset - one.offset);
     const end = offset + bytes.length;
     for (let next = this.#waiting.at(-1); next && next.offset < end; next = this.#waiting.at(-1)) {
       this.#waiting.pop();

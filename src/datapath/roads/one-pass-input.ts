@@ -15,9 +15,9 @@ export interface OnePassInput extends HostInput {
 
 /** @param check told of every byte; nothing is skipped then */
 export function onePassInput(job: RoadJob, check?: TableCheck): OnePassInput {
-  const { peeled, source, progress, signal } = job;
+  const { peeled, source, progress, signal, startAt = 0 } = job;
   const isPlain = peeled.layers.length === 0;
-  let position = 0;
+  let position = startAt;
   let reopened: Readable | undefined;
   let iterator = peeled.body[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
 

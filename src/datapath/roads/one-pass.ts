@@ -3,8 +3,10 @@
 import { enterStage } from "../progress.ts";
 import { EntryHeap } from "../qcow2/entry-heap.ts";
 import { neededL1Entries, readHeader, type Qcow2Header } from "../qcow2/header.ts";
-import { HostPass, PassDeclined } from "../qcow2/host-pass.ts";
+import { HostPass } from "../qcow2/host-pass.ts";
 import { KeptBytes } from "../qcow2/kept-bytes.ts";
+import { LateBytes } from "../qcow2/late-bytes.ts";
+import { PassDeclined } from "../qcow2/pass-declined.ts";
 import { planRanged, planStream, type RangedPlan } from "../qcow2/ranged-plan.ts";
 import { TableCheck } from "../qcow2/table-check.ts";
 import { tooSmall } from "../sinks/index.ts";
@@ -48,22 +50,24 @@ interface Target {
 }
 
 /** The target is emptied when the first bytes for it are there: until then another answer leaves it alone. */
-function targetOf({ sink, progress }: RoadJob, { virtualSizeBytes }: Qcow2Header): Target {
-  let isBegun = false;
-  const begin = async (): Promise<void> => {
-    if (isBegun) return;
-    isBegun = true;
-    await sink.begin(virtualSizeBytes);
-  };
+function targetOf({ sink, progress, startAt }: RoadJob, { virtualSizeBytes }: Qcow2Header): Target {
+  // What lies below startAt is placed already: a target that goes on is not emptied.
+  let beginning: Promise<void> | undefined = startAt === undefined ? undefined : Promise.resolve();
+  let isOpen = startAt !== undefined;
+  // Once, however many ask for it at a time.
+  const begin = (): Promise<void> => (beginning ??= sink.begin(virtualSizeBytes));
   return {
     begin,
     async place(guest, bytes) {
-      if (!isBegun) await begin();
+      if (!isOpen) {
+        await begin();
+        isOpen = true;
+      }
       await sink.write(guest, bytes);
       progress.bytesWritten = sink.writtenBytes ?? progress.bytesWritten + bytes.length;
     },
     async startOver() {
-      if (isBegun) await sink.begin(virtualSizeBytes);
+      if (beginning) await sink.begin(virtualSizeBytes);
     },
   };
 }
@@ -92,7 +96,7 @@ async function passPlanned(
   target: Target,
   check?: TableCheck,
 ): Promise<void> {
-  const { signal, sourceBytes = 0, sourceIsWhole } = job;
+  const { signal, sourceBytes = 0, sourceIsWhole, startAt, onLowWater } = job;
   const input = onePassInput(job, check);
   try {
     await target.begin();
@@ -100,6 +104,8 @@ async function passPlanned(
       header,
       input,
       plan: plan.heap,
+      ...(startAt === undefined ? {} : { startAt }),
+      ...(onLowWater ? { onLowWater } : {}),
       signal,
       place: (guest, bytes) => target.place(guest, bytes),
     });
@@ -116,7 +122,6 @@ async function passPlanned(
   }
 }
 
-/** Not sent here yet: importImage stages what has no ranges until random images come out right in line too. */
 async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Promise<void> {
   const { peeled, sink, scratch, progress, signal, sourceIsWhole } = job;
   const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(sink.availableBytes);
@@ -137,7 +142,7 @@ async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Pr
       header,
       input: { next },
       plan,
-      kept,
+      late: new LateBytes({ kept, readPlaced: sink.read?.bind(sink) }),
       signal,
       place: (guest, bytes) => target.place(guest, bytes),
     }).run();

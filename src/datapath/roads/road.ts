@@ -29,6 +29,13 @@ export interface RoadJob {
   hasChecksum: boolean;
   /** A road that works on after every byte is there and checked says so by it; may be called again. */
   onReceived?: (() => void) | undefined;
+  /**
+   * Of the one-pass road with ranges: everything below this offset of the source is on the target, which is gone on with as it
+   * is. The body begins there; `peeled.head` is the beginning of the image all the same.
+   */
+  startAt?: number;
+  /** Of the same road: told a rising offset of the source below which every cluster was given to the sink. */
+  onLowWater?: (offset: number) => void;
   /** Resolves when the source has been read to its end and its length and checksum are right. @throws Fault */
   sourceIsWhole: () => Promise<void>;
 }

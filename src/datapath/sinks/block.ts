@@ -121,6 +121,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
       await begin(virtualSizeBytes);
     },
     write: async (offset, bytes) => opened().write(offset, bytes),
+    read: async (offset, into) => opened().read(offset, into),
     zero: async (offset, length) => opened().zero(offset, length),
     async lend(virtualSizeBytes) {
       if (target && virtualSizeBytes > sizeBytes) throw tooSmall(virtualSizeBytes, sizeBytes);

@@ -161,6 +161,7 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
       await raw.flush();
       await raw.step("fdatasync", () => raw.handle.datasync());
     },
+    read: async (offset, into) => opened().read(offset, into),
     zero: async (offset, length) => opened().zero(offset, length),
     async lend(virtualSizeBytes) {
       const raw = target && sizeBytes === virtualSizeBytes ? target : await begin(virtualSizeBytes);

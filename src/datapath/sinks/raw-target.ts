@@ -86,6 +86,21 @@ export class RawTarget {
     });
   }
 
+  /** Fills the buffer with what was written there; what was not reads as zeros, whatever lies there. @throws Fault */
+  read(offset: number, into: Buffer): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#settle();
+      into.fill(0);
+      const end = offset + into.length;
+      const blocks = this.#written.runs(Math.floor(offset / BLOCK_BYTES), Math.ceil(end / BLOCK_BYTES), true);
+      for (const { start, end: stop } of blocks) {
+        const from = Math.max(offset, start * BLOCK_BYTES);
+        const part = into.subarray(from - offset, Math.min(end, stop * BLOCK_BYTES) - offset);
+        await this.#guard("read", () => readFully(this.handle, part, from));
+      }
+    });
+  }
+
   /** Everything handed over is with the kernel when this resolves. @throws Fault */
   flush(): Promise<void> {
     return this.#inTurn(() => this.#settle());
