@@ -36,10 +36,13 @@ beforeAll(async () => {
   tlsServer = await startHttpServer({ files, tls: true, auth: { user: "admin", password: "password" } }, "keep");
   if (noRegistry === undefined) {
     const atEnd = (act: () => Promise<void>): number => release.push(act);
-    const { store, push } = await startRegistry({}, atEnd);
+    const open = await startRegistry({}, atEnd);
     const images = ["amd64", "arm64"].map((architecture) => diskImage(qcow2, { architecture }, "disk/disk.qcow2"));
-    await push("vm/disk", "1", buildIndex(await Promise.all(images)));
-    registry = await startRegistry({ store, tls: true, basic: { user: "admin", password: "password" } }, atEnd);
+    await open.push("vm/disk", "1", buildIndex(await Promise.all(images)));
+    registry = await startRegistry(
+      { store: open.store, tls: true, basic: { user: "admin", password: "password" } },
+      atEnd,
+    );
   }
   up = await startCdiUp({ dir, args: [server.url("/image.qcow2")] });
 }, 120_000);
