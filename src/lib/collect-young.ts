@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 
 let collect: ((options: { type: "minor" }) => void) | undefined;
 
-/** Half a millisecond where little is alive. */
+/** Short where little is alive: only what is young is looked at. */
 export function collectYoung(): void {
   if (!collect) {
     setFlagsFromString("--expose-gc");

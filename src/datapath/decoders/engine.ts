@@ -5,7 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Transform } from "node:stream";
 import { handOn, largeBuffer, largeBytes } from "../buffers.ts";
 
-/** What there is under a stream of node:zlib: undocumented, the same since Node 8. The runtime is pinned, and a test looks. */
+/** What there is under a stream of node:zlib: undocumented. The runtime is pinned, and a test looks. */
 interface Driven {
   readonly _handle: {
     writeSync(
