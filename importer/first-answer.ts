@@ -3,13 +3,14 @@ import type { Source } from "../src/datapath/index.ts";
 
 /** The same source; `tell` is called each time it has said its facts. */
 export function tellingFirstAnswer(source: Source, tell: () => void): Source {
-  const { name, localPath } = source;
+  const { name, localPath, identity } = source;
   return {
     name,
     get path() {
       return source.path;
     },
     ...(localPath === undefined ? {} : { localPath }),
+    ...(identity === undefined ? {} : { identity }),
     async facts(signal) {
       const facts = await source.facts(signal);
       tell();

@@ -18,7 +18,7 @@ import { tellingFirstAnswer } from "./first-answer.ts";
 import { metricsEndpoint } from "./metrics-endpoint.ts";
 import { endingOf, type End, type FailedAt } from "./outcome.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
-import { checkTarget, isBlock, openTarget, openTreeTarget, scratchOf } from "./target.ts";
+import { checkpointOf, checkTarget, isBlock, openTarget, openTreeTarget, scratchOf } from "./target.ts";
 import { checkWork, isArchive, makeSource, wordOf } from "./work.ts";
 
 export interface ImporterSurroundings {
@@ -92,6 +92,7 @@ async function runImport(
     if (isArchive(config)) return await runArchive(settings, source, progress, log, signal);
     const sink = await openTarget(settings, log, signal);
     const scratch = scratchOf(settings);
+    const checkpoint = checkpointOf(settings);
     const outcome = await importImage({
       source,
       sink,
@@ -102,6 +103,7 @@ async function runImport(
       ...(config.format === "raw" ? { format: "raw" } : {}),
       ...(config.checksum ? { checksum: config.checksum } : {}),
       ...(scratch ? { scratch } : {}),
+      ...(checkpoint ? { checkpoint } : {}),
     });
     log.info("The import ended", { ...outcome });
     if (outcome.kind === "scratchNeeded") return outcome;

@@ -1,7 +1,8 @@
 // The pod's target volume: a block device where the pod has one, else the file system at /data.
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { blockSink, filesystemSink, treeTarget } from "../src/datapath/index.ts";
-import type { Sink, TreeTarget } from "../src/datapath/index.ts";
+import type { CheckpointPlace, Sink, TreeTarget } from "../src/datapath/index.ts";
 import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { isArchive } from "./work.ts";
@@ -32,6 +33,15 @@ export function checkTarget(settings: Settings): void {
 export async function openTreeTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<TreeTarget> {
   const { requestBytes, volumeBytes } = settings;
   return await treeTarget({ folder: settings.path("data"), requestBytes, volumeBytes, signal, log });
+}
+
+/** Where it is kept how far the import is: on a Filesystem volume itself, beside a Block one in the pod's own folder if it has one. */
+export function checkpointOf(settings: Settings): CheckpointPlace | undefined {
+  const { ownerUid: owner } = settings.config;
+  if (owner === "") return undefined;
+  if (!isBlock(settings)) return { path: join(settings.path("data"), "disk.img.part.checkpoint"), owner };
+  const folder = settings.path("checkpoint");
+  return existsSync(folder) ? { path: join(folder, "checkpoint"), owner } : undefined;
 }
 
 /** Scratch space, where the pod was given some. */

@@ -56,6 +56,7 @@ const stale: readonly number[] = [401, 403, 404, 410];
 class HttpSource implements Source {
   readonly name: string;
   readonly path: string;
+  readonly identity: string;
   readonly #url: string;
   readonly #client: HttpClient;
   readonly #privateHeaders: readonly Header[];
@@ -74,6 +75,7 @@ class HttpSource implements Source {
     const { url, username, password, log, idleMs } = settings;
     this.name = shownUrl(url);
     this.path = decodedPath(url);
+    this.identity = identityOf(url, [...settings.headers, ...settings.secretHeaders.map((one) => one.reveal())]);
     this.#url = url;
     this.#headBytes = settings.headBytes ?? Infinity;
     this.#log = log.with({ source: this.name });
@@ -278,6 +280,13 @@ function checkSame(answer: HttpAnswer, offset: number, facts: SourceFacts, name:
 function validatorOf({ headers }: HttpAnswer): string | undefined {
   const etag = headers["etag"]?.trim();
   return etag?.startsWith('"') ? etag : headers["last-modified"];
+}
+
+/** Without what is or may be secret, which may also change from one start to the next: values of queries and headers. */
+function identityOf(url: string, headerLines: readonly string[]): string {
+  const parsed = URL.parse(url);
+  const names = headerLines.map((line) => line.replace(/:.*/s, "").trim().toLowerCase());
+  return JSON.stringify([parsed?.origin, parsed?.pathname, [...(parsed?.searchParams.keys() ?? [])], names.toSorted()]);
 }
 
 function decodedPath(url: string): string {

@@ -7,6 +7,8 @@ export const podPaths = {
   disk: "/data/disk.img",
   blockDevice: "/dev/cdi-block-volume",
   scratch: "/scratch",
+  /** Additive: a small folder that lives as long as the pod, where a Block target's progress is kept. */
+  checkpoint: "/checkpoint",
   scratchImage: "/scratch/tmpimage",
   certs: "/certs",
   proxyCerts: "/proxycerts",

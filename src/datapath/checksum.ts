@@ -1,6 +1,7 @@
 // The checksum a user may ask for: over the bytes as they are sent, before any decompression (importer.md section 7.7).
 import { createHash, type Hash } from "node:crypto";
 import { Fault } from "../lib/faults.ts";
+import type { Hashing } from "./tap.ts";
 
 const hexLengths = { md5: 32, sha1: 40, sha256: 64, sha512: 128 } as const;
 export type ChecksumAlgorithm = keyof typeof hexLengths;
@@ -35,7 +36,7 @@ export function parseChecksum(text: string): Checksum {
 export const hashFor = ({ algorithm }: Checksum): Hash => createHash(algorithm);
 
 /** Upstream's text, by which its controller knows the fault. @throws Fault ChecksumMismatch */
-export function verifyChecksum(expected: Checksum, hash: Hash): void {
+export function verifyChecksum(expected: Checksum, hash: Hashing): void {
   const calculated = hash.digest("hex");
   if (calculated === expected.hex) return;
   const { algorithm, hex } = expected;

@@ -1,18 +1,23 @@
 // One import from its first byte to the commit: asks the source, finds out what the bytes are, sends them down a road,
 // makes sure that all of them came, and only then commits. Every failure discards.
 import type { Clock } from "../lib/clock.ts";
+import { faultOf } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
+import { CheckpointKeeper, type CheckpointPlace } from "./checkpoint/keeper.ts";
+import type { Checkpoint } from "./checkpoint/record.ts";
+import { SegmentedDigest } from "./checkpoint/segmented-digest.ts";
+import { decoders } from "./decoders/index.ts";
 import { destroyWhole } from "./destroy-whole.ts";
 import { digestOf } from "./digest.ts";
 import { needsVhdFooter, refuseNonDisk } from "./disk-rule.ts";
 import { peel, type Peeled } from "./peel.ts";
-import { enterStage } from "./progress.ts";
+import { enterStage, tellResumed } from "./progress.ts";
 import { chooseRoad } from "./roads/choose.ts";
 import type { ScratchPlace } from "./roads/road.ts";
 import { fullOrTooSmall, tooSmall } from "./sinks/index.ts";
-import { sniffDisk, sniffRaw } from "./sniff.ts";
-import { readToEnd, tap } from "./tap.ts";
+import { sniffBytes, sniffDisk, sniffRaw, type DiskFormat } from "./sniff.ts";
+import { readToEnd, tap, withoutFirst, type Hashing } from "./tap.ts";
 import { startsOver } from "./transfer/start-over.ts";
 import { CannotResume, steadySource } from "./transfer/steady-source.ts";
 import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
@@ -38,6 +43,8 @@ export interface ImportJob {
   preallocate: boolean;
   /** Called once every byte is there and checked: what follows needs the source no more. */
   onReceived?: () => void;
+  /** Where it is kept how far the import is, for another process to go on from. Default: nowhere. */
+  checkpoint?: CheckpointPlace;
   /** For pauses between tries. Default: the system's. */
   clock?: Clock;
   /** Time without a byte after which a stream is resumed, ms. Default 60 s. */
@@ -80,35 +87,56 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
     ...(stallMs === undefined ? {} : { stallMs }),
   });
   const startingOver = startsOver(source);
+  const keeper = job.checkpoint && new CheckpointKeeper(job.checkpoint, job.sink, progress, log);
   try {
     for (;;) {
       try {
-        return await importOnce({ ...job, source });
+        return await importOnce({ ...job, source, keeper, sink: keeper?.guarded() ?? job.sink });
       } catch (cause) {
-        const why = startingOver(cause);
+        const why = startingOver(cause, keeper?.wentOn ?? false);
         if (why === undefined || signal.aborted) throw cause instanceof CannotResume ? cause.cause : cause;
-        log.warn("Starting over from the first byte", { resumesFrom: 0, why, error: cause });
+        log.warn("The import broke off", { error: cause });
+        tellResumed(progress, log, 0, why);
         progress.retries += 1;
-        progress.resumedFromBytes = 0;
         source.forget?.();
+        await keeper?.remove();
       }
     }
   } catch (cause) {
-    await job.sink.discard();
+    if (keeper?.hasSaved && job.sink.rest && (signal.aborted || isWorthAnotherStart(cause))) {
+      await keeper.rest();
+      await job.sink.rest();
+    } else {
+      await keeper?.end();
+      await job.sink.discard();
+    }
     throw signal.aborted ? signal.reason : fullOrTooSmall(cause, job.sink.emptyBytes);
   }
 }
 
-async function importOnce(job: ImportJob): Promise<ImportOutcome> {
+interface Attempt extends ImportJob {
+  keeper: CheckpointKeeper | undefined;
+}
+
+async function importOnce(job: Attempt): Promise<ImportOutcome> {
   const first = await pourInto(job, job.road);
   const outcome = first.kind === "declined" ? await pourStaged(job) : first;
-  // A discarded sink writes nothing where nothing was begun, and lets go of the device.
-  if (outcome.kind === "scratchNeeded") await job.sink.discard();
+  if (outcome.kind === "scratchNeeded") {
+    await job.keeper?.end();
+    // A discarded sink writes nothing where nothing was begun, and lets go of the device.
+    await job.sink.discard();
+  }
   return outcome;
 }
 
+/** Where the next container may do better, and with these bytes. */
+function isWorthAnotherStart(cause: unknown): boolean {
+  const { code, retryable } = faultOf(cause);
+  return retryable && code !== "SourceChanged";
+}
+
 /** From the first byte again: the other road did not keep what it has read. */
-async function pourStaged(job: ImportJob): Promise<ImportOutcome> {
+async function pourStaged(job: Attempt): Promise<ImportOutcome> {
   job.progress.bytesRead = 0;
   job.progress.bytesWritten = 0;
   const outcome = await pourInto(job, "staged");
@@ -118,15 +146,22 @@ async function pourStaged(job: ImportJob): Promise<ImportOutcome> {
 
 type Declined = { kind: "declined" };
 
-async function pourInto(job: ImportJob, forced?: "staged"): Promise<ImportOutcome | Declined> {
-  const { source, progress, signal } = job;
+async function pourInto(job: Attempt, forced?: "staged"): Promise<ImportOutcome | Declined> {
+  const { source, progress, signal, keeper, log } = job;
   const checksum = job.checksum ? parseChecksum(job.checksum) : undefined;
   enterStage(progress, "connecting", 0, 1);
   const facts = await source.facts(signal);
-  const hash = checksum ? hashFor(checksum) : undefined;
-  const peeled = await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, job.log);
+  const found = await keeper?.find(source, facts, job.checksum ?? "");
+  const from = found && !forced && (await goesOn(job, found)) ? found : undefined;
+  if (found && !from) await keeper?.remove();
+  const saved = checksum && keeper ? SegmentedDigest.of(checksum.algorithm, from?.digest) : undefined;
+  const hash = saved ?? (checksum ? hashFor(checksum) : undefined);
+  const peeled = from
+    ? await peelFrom(job, from, facts, hash)
+    : await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, log, keeper?.onPoint);
   try {
-    return await pourPeeled({ ...job, ...(forced ? { road: forced } : {}) }, facts, peeled, () => {
+    const attempt = { ...job, ...(forced ? { road: forced } : {}) };
+    return await pourPeeled(attempt, facts, peeled, { from, saved }, () => {
       if (checksum && hash) verifyChecksum(checksum, hash);
     });
   } finally {
@@ -135,26 +170,72 @@ async function pourInto(job: ImportJob, forced?: "staged"): Promise<ImportOutcom
   }
 }
 
+/** @returns whether what an earlier process wrote is still there, and its digest can be gone on with */
+async function goesOn({ sink, log, progress, source }: Attempt, from: Checkpoint): Promise<boolean> {
+  if (from.digest && !SegmentedDigest.of(from.digest.algorithm, from.digest)) return false;
+  if (from.road === "one-pass" && !source.read) return false;
+  const keptBytes = from.road === "straight" ? from.outputBytes : undefined;
+  const goes = (await sink.goOn?.(from.sink, keptBytes)) ?? false;
+  if (goes) tellResumed(progress, log, from.inputBytes);
+  else tellResumed(progress, log, 0, "what an earlier process wrote is not there any more");
+  return goes;
+}
+
+/** The body begins behind what is placed; what is hashed only until there is read before it. */
+async function peelFrom(
+  job: Attempt,
+  from: Checkpoint,
+  { sizeBytes }: SourceFacts,
+  hash: Hashing | undefined,
+): Promise<Peeled> {
+  const { source, progress, signal, keeper, log } = job;
+  const head = Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, sizeBytes ?? 0) : 0);
+  await source.read?.(0, head, signal);
+  const begin = from.digest?.bytes ?? from.inputBytes;
+  progress.bytesRead = begin;
+  const input = tap(await source.open(begin, signal), job, sizeBytes, hash, begin);
+  const rest = withoutFirst(input, from.inputBytes - begin);
+  if (!from.layer) return { head, body: rest, layers: [] };
+  const { inputBytes, outputBytes, decoderState: state } = from;
+  const point = { inputBytes, outputBytes, ...(state === undefined ? {} : { state }) };
+  const body = await decoders[from.layer](rest, signal, log, { from: point, onPoint: keeper?.onPoint });
+  return { head, body, layers: [from.layer] };
+}
+
+/** What an earlier process left, and a digest that can be put away. */
+interface Kept {
+  from: Checkpoint | undefined;
+  saved: SegmentedDigest | undefined;
+}
+
 async function pourPeeled(
-  job: ImportJob,
+  job: Attempt,
   { sizeBytes, validator, ranges, readsWhole }: SourceFacts,
   peeled: Peeled,
+  { from, saved }: Kept,
   verify: () => void,
 ): Promise<ImportOutcome | Declined> {
-  const { source, sink, progress, log, signal } = job;
+  const { source, sink, progress, log, signal, keeper } = job;
   const begun = performance.now();
   const isAsIs = job.format === "raw";
-  const disk = isAsIs ? undefined : sniffDisk(peeled.head);
-  if (!isAsIs) refuseNonDisk(peeled.head, source.path);
-  const format = disk ?? sniffRaw(peeled.head);
+  const disk = from ? diskOf(from) : isAsIs ? undefined : sniffDisk(peeled.head);
+  // What goes on was looked at when it began.
+  if (!isAsIs && !from) refuseNonDisk(peeled.head, source.path);
+  const format = from?.format ?? disk ?? sniffRaw(peeled.head);
   const isPlain = peeled.layers.length === 0;
   if (!disk && isPlain && sizeBytes !== undefined && sizeBytes > sink.availableBytes) {
     throw tooSmall(sizeBytes, sink.availableBytes);
   }
   const { road, go } = chooseRoad(disk, job.road);
   log.info("Importing", { source: source.name, road, format, layers: peeled.layers, sizeBytes, validator });
-  const footer = !isAsIs && needsVhdFooter(peeled.head, source.path) ? footerCheck(peeled.body) : undefined;
+  const needsFooter = !isAsIs && !from && needsVhdFooter(peeled.head, source.path);
+  const footer = needsFooter ? footerCheck(peeled.body) : undefined;
   const body = footer?.body ?? peeled.body;
+  const [layer] = peeled.layers;
+  const canSave = peeled.layers.length < 2 && !footer && (!job.checksum || saved !== undefined);
+  if (canSave && (road === "straight" || (road === "one-pass" && isPlain))) {
+    keeper?.pour({ road, format, layer }, saved, from);
+  }
   const end = await go({
     peeled: { ...peeled, body },
     disk,
@@ -170,6 +251,12 @@ async function pourPeeled(
     signal,
     hasChecksum: job.checksum !== undefined || readsWhole === true,
     onReceived: job.onReceived,
+    ...(from?.road === "one-pass" ? { startAt: from.inputBytes } : {}),
+    ...(from?.road === "straight" ? { startOutput: from.outputBytes } : {}),
+    onLowWater: (inputBytes) => keeper?.reached({ inputBytes, outputBytes: 0 }),
+    onPlaced: (outputBytes) => keeper?.placed(outputBytes),
+    ...(keeper ? { pace: keeper.pace } : {}),
+    onTables: (tables) => keeper?.onTables(tables),
     async sourceIsWhole() {
       // Every layer reads its input to the end before it ends itself.
       if (!body.readableEnded) await readToEnd(body);
@@ -183,6 +270,7 @@ async function pourPeeled(
   job.onReceived?.();
   const { virtualSizeBytes } = end;
   enterStage(progress, "finishing", progress.stageIndex, progress.stageCount, virtualSizeBytes);
+  await keeper?.end();
   const { allocatedBytes, preallocated } = await sink.commit();
   const sha256 = job.digest ? await digestOf(sink.path, virtualSizeBytes, signal) : undefined;
   return {
@@ -200,3 +288,5 @@ async function pourPeeled(
     seconds: (performance.now() - begun) / 1000,
   };
 }
+
+const diskOf = ({ road }: Checkpoint): DiskFormat | undefined => (road === "one-pass" ? "qcow2" : undefined);

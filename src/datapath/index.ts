@@ -1,5 +1,6 @@
 // The data path's door: from a Source to a committed Sink.
 export { findTool, requireTool, runTool, spawnTool } from "./child.ts";
+export type { CheckpointPlace } from "./checkpoint/keeper.ts";
 export { parseChecksum, type Checksum } from "./checksum.ts";
 export { readImageInfo, type ImageInfo } from "./image-info.ts";
 export { importBlank, type BlankJob } from "./import-blank.ts";

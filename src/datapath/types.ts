@@ -17,6 +17,8 @@ export interface Source {
   readonly name: string;
   /** Asked after `facts`: last path segments used by the "is this a disk" rule (compat.md): a URL's or file's path. */
   readonly path: string;
+  /** Tells this source from any other, over restarts. Absent: its bytes are never taken up again by a later process. */
+  readonly identity?: string;
   /** The same bytes as a file of this machine, where they are one: tools may read it without a copy. */
   readonly localPath?: string;
   /** Asks the server (or the file system) once; later calls give the same answer. @throws Fault */
@@ -69,6 +71,26 @@ export interface Sink {
   commit(): Promise<SinkResult>;
   /** Leaves nothing that looks finished. Logs its own trouble, never throws. */
   discard(): Promise<void>;
+  /**
+   * Everything written so far is on the disk when this resolves; more may be written meanwhile. @returns what `goOn` needs;
+   * undefined where another process could not tell what is written from what is not. @throws Fault
+   */
+  mark?(): Promise<SinkMark | undefined>;
+  /**
+   * In place of `begin`: what an earlier process wrote stays. @param keptBytes of a disk that is written in order: what lies
+   * behind reads as zeros afterwards. @returns false when it is not there any more
+   */
+  goOn?(mark: SinkMark, keptBytes?: number): Promise<boolean>;
+  /** In place of `discard`: lets go of the target, for another process to go on with. Never throws. */
+  rest?(): Promise<void>;
+}
+
+/** What a later process is told of a target; plain data. */
+export interface SinkMark {
+  readonly virtualSizeBytes: number;
+  /** Of the file or device, at least. */
+  readonly sizeBytes: number;
+  readonly writtenBytes: number;
 }
 
 export interface SinkResult {

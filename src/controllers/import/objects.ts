@@ -64,6 +64,10 @@ function numbered(claim: Claim, pattern: RegExp): string[] {
 function volumesOf({ claim, config, withScratch }: PodInputs): Mounted[] {
   const name = claim.metadata.name ?? "";
   const rows: Mounted[] = diskVolumes(claim, withScratch);
+  // A device has no place beside the disk where a restarted container could find how far it was.
+  if (claim.spec.volumeMode === "Block") {
+    rows.push({ volume: { name: "cdi-checkpoint-vol", emptyDir: { sizeLimit: "16Mi" } }, path: podPaths.checkpoint });
+  }
   const certs = annotationOf(claim, annotations.importCertConfigMap);
   if (certs) rows.push({ volume: { name: "cdi-cert-vol", configMap: { name: certs } }, path: podPaths.certs });
   if (config?.status?.importProxy?.trustedCAProxy) {

@@ -30,6 +30,13 @@ export class TableCheck {
     if (!before?.digest.equals(range.digest)) throw this.#changed(offset);
   }
 
+  /** @returns a hash over all that was told of so far, by which another process knows that it read the same tables */
+  noted(): string {
+    const hash = createHash("sha256");
+    for (const { offset, length, digest } of this.#ranges) hash.update(`${offset}/${length}:`).update(digest);
+    return hash.digest("hex");
+  }
+
   /**
    * The next bytes of the file, in order and without gaps. Tables before the first of them are not compared: a pass that goes
    * on in the middle relies on the source's validator for them.

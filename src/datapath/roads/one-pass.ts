@@ -29,6 +29,7 @@ export async function goOnePass(job: RoadJob): Promise<RoadEnd> {
   const check = job.hasChecksum ? new TableCheck(job.source.name) : undefined;
   try {
     const plan = await planOf(job, header, check);
+    if (check) job.onTables?.(check.noted());
     enterStage(progress, "transferring", 0, 1, sourceBytes);
     await (plan ? passPlanned(job, header, plan, target, check) : passInLine(job, header, target));
     await target.begin();
@@ -50,7 +51,7 @@ interface Target {
 }
 
 /** The target is emptied when the first bytes for it are there: until then another answer leaves it alone. */
-function targetOf({ sink, progress, startAt }: RoadJob, { virtualSizeBytes }: Qcow2Header): Target {
+function targetOf({ sink, progress, startAt, pace }: RoadJob, { virtualSizeBytes }: Qcow2Header): Target {
   // What lies below startAt is placed already: a target that goes on is not emptied.
   let beginning: Promise<void> | undefined = startAt === undefined ? undefined : Promise.resolve();
   let isOpen = startAt !== undefined;
@@ -63,6 +64,7 @@ function targetOf({ sink, progress, startAt }: RoadJob, { virtualSizeBytes }: Qc
         await begin();
         isOpen = true;
       }
+      await pace?.();
       await sink.write(guest, bytes);
       progress.bytesWritten = sink.writtenBytes ?? progress.bytesWritten + bytes.length;
     },

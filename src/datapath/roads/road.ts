@@ -36,6 +36,14 @@ export interface RoadJob {
   startAt?: number;
   /** Of the same road: told a rising offset of the source below which every cluster was given to the sink. */
   onLowWater?: (offset: number) => void;
+  /** Of the straight road: the disk below this is on the target, and the body begins there. Default 0. */
+  startOutput?: number;
+  /** Of the same road: told a rising offset of the disk below which everything was given to the sink. */
+  onPlaced?: (outputBytes: number) => void;
+  /** What to wait for before more is given to the sink. */
+  pace?: () => Promise<void> | undefined;
+  /** Told of the hash over the tables that were read before their bytes come by, where a checksum was asked for. */
+  onTables?: (hash: string) => void;
   /** Resolves when the source has been read to its end and its length and checksum are right. @throws Fault */
   sourceIsWhole: () => Promise<void>;
 }

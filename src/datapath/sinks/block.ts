@@ -7,7 +7,7 @@ import { silentLog } from "../../lib/log.ts";
 import type { Log } from "../../lib/log.ts";
 import { codeOf, isUnsupported, syscalls } from "../../lib/syscalls.ts";
 import type { Syscalls } from "../../lib/syscalls.ts";
-import type { Sink, SinkResult } from "../types.ts";
+import type { Sink, SinkMark, SinkResult } from "../types.ts";
 import { RawTarget } from "./raw-target.ts";
 import { targetFault, tooSmall } from "./target-faults.ts";
 import { allocatedBytesOf, targetSizeOf } from "./target-space.ts";
@@ -39,6 +39,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
   let target: RawTarget | undefined;
   /** The device still holds what it held before: the rest is read and zeroed in the end. */
   let stale = false;
+  let virtualBytes = 0;
 
   const opened = (): RawTarget => {
     if (!target) throw new Error("begin() comes before writing");
@@ -49,6 +50,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
     if (virtualSizeBytes > sizeBytes) throw tooSmall(virtualSizeBytes, sizeBytes);
     if (!handle) throw new Error("the device is closed");
     await target?.flush();
+    virtualBytes = virtualSizeBytes;
     stale = !(await emptyDevice(handle.fd));
     const skipZeros = !preallocate;
     target = new RawTarget({ handle, path, calls, limitBytes: sizeBytes, skipZeros, stale, signal });
@@ -79,6 +81,26 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
       signal?.throwIfAborted();
       await act(at, Math.min(EMPTY_STEP_BYTES, sizeBytes - at));
     }
+  }
+
+  async function goOn(from: SinkMark, keptBytes = 0): Promise<boolean> {
+    if (from.sizeBytes !== sizeBytes || from.virtualSizeBytes > sizeBytes || preallocate) return false;
+    if (!handle) throw new Error("the device is closed");
+    await target?.flush();
+    stale = false;
+    target = new RawTarget({ handle, path, calls, limitBytes: sizeBytes, skipZeros: true, stale, signal });
+    target.writtenBytes = from.writtenBytes;
+    target.endBytes = keptBytes;
+    virtualBytes = from.virtualSizeBytes;
+    return true;
+  }
+
+  async function mark(): Promise<SinkMark | undefined> {
+    const raw = opened();
+    // The next process would not know what it wrote, and what is still to be zeroed or filled.
+    if (stale || preallocate) return undefined;
+    await raw.sync();
+    return { virtualSizeBytes: virtualBytes, sizeBytes, writtenBytes: raw.writtenBytes };
   }
 
   async function commit(): Promise<SinkResult> {
@@ -134,6 +156,14 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
       return { path, readsAsZeros: true };
     },
     commit,
+    mark,
+    goOn,
+    async rest() {
+      await (target ? target.close() : handle?.close())?.catch((cause: unknown) => {
+        log.warn("Closing the device failed", { path, error: String(cause) });
+      });
+      handle = undefined;
+    },
     async discard() {
       if (!handle) return;
       try {

@@ -1,12 +1,12 @@
 // The sink of a Filesystem volume: fills `<name>.part`, and renames it to `<name>` only when every byte is on the disk.
 import { constants } from "node:fs";
-import { open, rename, unlink } from "node:fs/promises";
+import { open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLog } from "../../lib/log.ts";
 import type { Log } from "../../lib/log.ts";
 import { codeOf, isUnsupported, syscalls } from "../../lib/syscalls.ts";
 import type { Syscalls } from "../../lib/syscalls.ts";
-import type { Sink, SinkResult } from "../types.ts";
+import type { Sink, SinkMark, SinkResult } from "../types.ts";
 import { availableOf, growthTargetOf } from "./growth.ts";
 import { RawTarget } from "./raw-target.ts";
 import { targetFault, tooSmall } from "./target-faults.ts";
@@ -46,7 +46,7 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
   const path = join(folder, fileName);
   const partPath = `${path}.part`;
   const freeBytes = await guarded(`look at ${folder}`, () =>
-    freeBytesOf(folder, [fileName, `${fileName}.part`], options.volumeBytes),
+    freeBytesOf(folder, [fileName, `${fileName}.part`, `${fileName}.part.checkpoint`], options.volumeBytes),
   );
   const room = { freeBytes, requestBytes, overhead };
   const availableBytes = availableOf(room);
@@ -117,6 +117,46 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     return target;
   }
 
+  async function goOn(from: SinkMark, placedBytes?: number): Promise<boolean> {
+    if (from.virtualSizeBytes > availableBytes) return false;
+    await target?.close();
+    target = undefined;
+    const handle = await openPart(partPath, from.sizeBytes);
+    if (!handle) return false;
+    await guarded(`replace ${path}`, () => unlinkIfAny(path));
+    const skipZeros = !preallocate;
+    target = new RawTarget({
+      handle,
+      path: partPath,
+      calls,
+      limitBytes: availableBytes,
+      skipZeros,
+      stale: false,
+      signal: options.signal,
+    });
+    target.writtenBytes = from.writtenBytes;
+    target.endBytes = placedBytes ?? 0;
+    sizeBytes = from.virtualSizeBytes;
+    isBegun = true;
+    keptBytes = 0;
+    // What was written behind it is written again, or was never to be.
+    if (placedBytes !== undefined && skipZeros) {
+      await target.step("truncate", () => handle.truncate(placedBytes));
+      await target.step("truncate", () => handle.truncate(Math.max(placedBytes, sizeBytes)));
+    }
+    return true;
+  }
+
+  async function mark(): Promise<SinkMark | undefined> {
+    const raw = opened();
+    // The next process would not know which blocks are still to be filled.
+    if (fillByHand) return undefined;
+    await raw.sync();
+    const { writtenBytes: written } = raw;
+    const found = await guarded(`look at ${partPath}`, () => raw.handle.stat());
+    return { virtualSizeBytes: sizeBytes, sizeBytes: found.size, writtenBytes: written };
+  }
+
   async function commit(): Promise<SinkResult> {
     const raw = opened();
     await raw.flush();
@@ -170,6 +210,14 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
       return { path: partPath, readsAsZeros: true };
     },
     commit,
+    mark,
+    goOn,
+    async rest() {
+      await target?.close().catch((cause: unknown) => {
+        log.warn("Closing the unfinished disk failed", { path: partPath, error: String(cause) });
+      });
+      target = undefined;
+    },
     async discard() {
       const complain = (cause: unknown) =>
         log.warn("Removing the unfinished disk failed", { path: partPath, error: String(cause) });
@@ -180,6 +228,19 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
         .catch(complain);
     },
   };
+}
+
+/** @returns undefined unless it is a plain file of ours, with nobody else's name on it, and as long as it was */
+async function openPart(path: string, leastBytes: number): Promise<FileHandle | undefined> {
+  const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(path, flags).catch((cause: unknown) => {
+    if (["ENOENT", "ELOOP", "ENXIO", "EISDIR"].includes(codeOf(cause) ?? "")) return undefined;
+    throw targetFault(cause, `open ${path}`);
+  });
+  const found = await handle?.stat();
+  if (found?.isFile() && found.nlink === 1 && found.size >= leastBytes) return handle;
+  await handle?.close();
+  return undefined;
 }
 
 async function guarded<T>(place: string, act: () => Promise<T>): Promise<T> {

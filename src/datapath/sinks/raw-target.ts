@@ -133,6 +133,12 @@ export class RawTarget {
     });
   }
 
+  /** Everything handed over so far is on the disk when this resolves. Writes go on meanwhile. @throws Fault */
+  async sync(): Promise<void> {
+    await this.flush();
+    await this.#guard("fdatasync", () => this.handle.datasync());
+  }
+
   /** Runs a step on the descriptor; its failure is final for this target. @throws Fault */
   step(name: string, act: () => Promise<void>): Promise<void> {
     return this.#inTurn(() => this.#guard(name, act));

@@ -46,6 +46,7 @@ export function steadySource(source: Source, options: SteadyOptions): SteadySour
 class Steady implements SteadySource {
   readonly name: string;
   readonly localPath?: string;
+  readonly identity?: string;
   readonly read?: NonNullable<Source["read"]>;
   hasGuessed = false;
   readonly #source: Source;
@@ -59,6 +60,7 @@ class Steady implements SteadySource {
     this.#clock = options.clock ?? systemClock;
     this.name = source.name;
     if (source.localPath !== undefined) this.localPath = source.localPath;
+    if (source.identity !== undefined) this.identity = source.identity;
     if (source.read) {
       const readOnce = source.read.bind(source);
       this.read = (offset, into, signal) => this.#trying(() => readOnce(offset, into, signal), offset, signal);

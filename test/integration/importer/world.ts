@@ -145,10 +145,13 @@ export interface Pod {
 }
 
 /** A pod's file tree below a folder. `blockBytes`: a plain file of this size stands in for the block device. */
-export async function makePod(parts: { scratch?: boolean; blockBytes?: number } = {}): Promise<Pod> {
+export async function makePod(
+  parts: { scratch?: boolean; blockBytes?: number; checkpoint?: boolean } = {},
+): Promise<Pod> {
   const { path: root, remove } = await makeFolder();
   await mkdir(join(root, "dev"));
   if (parts.blockBytes === undefined) await mkdir(join(root, "data"));
+  if (parts.checkpoint) await mkdir(join(root, "checkpoint"));
   if (parts.scratch) await mkdir(join(root, "scratch"));
   if (parts.blockBytes !== undefined) await fillRandom(join(root, "dev/cdi-block-volume"), parts.blockBytes);
   return { root, at: (place) => join(root, place), remove };

@@ -60,7 +60,8 @@ describe("the importer pod", () => {
   test("gets a device for a block claim", () => {
     const container = podOf({ spec: { volumeMode: "Block" } }).spec.containers[0];
     expect(container?.volumeDevices).toEqual([{ name: "cdi-data-vol", devicePath: "/dev/cdi-block-volume" }]);
-    expect(container?.volumeMounts).toEqual([]);
+    // And a place beside it for how far the import came.
+    expect(container?.volumeMounts).toEqual([{ name: "cdi-checkpoint-vol", mountPath: "/checkpoint" }]);
   });
 
   test("gets credentials, certificates, headers and the format by reference and by number", () => {
