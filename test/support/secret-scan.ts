@@ -31,11 +31,13 @@ export function sightingsIn(where: string, text: string, secrets: readonly strin
 
 /**
  * Looks at all processes again and again until stopped: arguments of every one, environments of those `isChild` picks.
+ * @param onPicked is called after each look at one of them
  * @returns stops the looking and gives what was seen, and how many processes were picked
  */
 export function watchProcesses(
   secrets: readonly string[],
   isChild: (argv: string) => boolean,
+  onPicked: (argv: string) => void = () => undefined,
 ): () => { sightings: Sighting[]; picked: Set<string> } {
   const sightings: Sighting[] = [];
   const picked = new Set<string>();
@@ -45,8 +47,9 @@ export function watchProcesses(
       const argv = readOf(pid, "cmdline");
       sightings.push(...sightingsIn(`arguments: ${argv.slice(0, 200)}`, argv, secrets));
       if (!isChild(argv)) continue;
-      picked.add(argv.split(" ")[0] ?? "");
+      picked.add(argv.replace(/^\/bin\/sh /, "").split(" ")[0] ?? "");
       sightings.push(...sightingsIn(`environment of ${argv.slice(0, 200)}`, readOf(pid, "environ"), secrets));
+      onPicked(argv);
     }
   }, 20);
   return () => {
