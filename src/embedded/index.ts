@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { startControllers } from "../controllers/index.ts";
 import { clientNodeClient, type KubeClient } from "../kube/index.ts";
+import { apiServerName, controllerAccount, uploadProxyName } from "../operator/index.ts";
 import { kubeletBackoff, type BackoffShape } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -11,8 +12,9 @@ import { admission } from "./admission.ts";
 import { startControlPlane, uploadProxyNames } from "./control-plane/index.ts";
 import { startPods } from "./pods/index.ts";
 import { startScheduler } from "./scheduler/index.ts";
+import { grantRights } from "./rights.ts";
 import { seed } from "./seed.ts";
-import { startServer } from "./server/index.ts";
+import { startServer, type EmbeddedServer } from "./server/index.ts";
 import { startServices, type Services } from "./services/index.ts";
 import { openStore } from "./store/index.ts";
 import type { PodLogs } from "./types.ts";
@@ -101,6 +103,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     });
     running.push(server);
     await seed(server.client);
+    await grantRights(server.client, cdiNamespace);
     const hostsFile = join(dir, "hosts");
     const services = await startServices({
       client: server.client,
@@ -110,10 +113,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     });
     running.push(services);
     await startNode(server.client, { ...options, hostsFile }, running, node);
-    const kubeconfig = server.kubeconfig();
-    if (!options.withoutControllers) running.push(await controllersOver(kubeconfig, options));
-    const { uploadUrl } = serveOver(kubeconfig, services, options, running);
-    return { url: server.url, kubeconfig, client: server.client, uploadUrl, close };
+    if (!options.withoutControllers) running.push(await controllersOver(server, options));
+    const { uploadUrl } = await serveOver(server, services, options, running);
+    return { url: server.url, kubeconfig: server.kubeconfig(), client: server.client, uploadUrl, close };
   } catch (cause) {
     await close();
     throw cause;
@@ -150,15 +152,17 @@ async function startNode(
   running.push(await startScheduler({ client, nodeName, clock, log }));
 }
 
-function serveOver(
-  kubeconfig: string,
+async function serveOver(
+  server: EmbeddedServer,
   { lookup }: Services,
   { clock, log }: EmbeddedOptions,
   running: { close(): Promise<void> }[],
-): { uploadUrl: Promise<string> } {
-  const client = clientNodeClient({ text: kubeconfig });
+): Promise<{ uploadUrl: Promise<string> }> {
+  const [api, proxy] = [await clientAs(server, apiServerName), await clientAs(server, uploadProxyName)];
   const plane = startControlPlane({
-    client,
+    admin: server.client,
+    api,
+    proxy,
     namespace: cdiNamespace,
     lookup,
     clock,
@@ -167,18 +171,23 @@ function serveOver(
   running.push({
     async close() {
       await plane.close();
-      client.close();
+      api.close();
+      proxy.close();
     },
   });
   return plane;
 }
 
+/** With the rights an installation's programs have, so that what they lack shows here first. */
+const clientAs = async (server: EmbeddedServer, account: string) =>
+  clientNodeClient({ text: await server.kubeconfigOf(cdiNamespace, account) });
+
 async function controllersOver(
-  kubeconfig: string,
+  server: EmbeddedServer,
   { clock, log }: EmbeddedOptions,
 ): Promise<{ close(): Promise<void> }> {
   const stop = new AbortController();
-  const client = clientNodeClient({ text: kubeconfig });
+  const client = await clientAs(server, controllerAccount);
   const controllers = await startControllers({
     client,
     clock,

@@ -1,4 +1,4 @@
 // The operator room's door: manifests as pure functions.
-export { controllerManifest } from "./manifests/controller.ts";
+export { controllerManifest, rightsManifest } from "./manifests/controller.ts";
 export { readyFile } from "./manifests/controller-deployment.ts";
-export { leaderLease, type Install } from "./manifests/install.ts";
+export { apiServerName, controllerAccount, leaderLease, uploadProxyName, type Install } from "./manifests/install.ts";

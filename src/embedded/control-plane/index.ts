@@ -14,7 +14,12 @@ import { startUploadProxy, type UploadProxy } from "../../../uploadproxy/index.t
 import { lead, register } from "./objects.ts";
 
 export interface ControlPlaneOptions {
-  client: KubeClient;
+  /** What an administrator or the kubelet does: Services, the registration, mounted Secrets, the published address. */
+  admin: KubeClient;
+  /** Of the API server's own account. */
+  api: KubeClient;
+  /** Of the upload proxy's own account. */
+  proxy: KubeClient;
   namespace: string;
   /** Names of Services. */
   lookup: LookupFunction;
@@ -52,12 +57,12 @@ export function startControlPlane(options: ControlPlaneOptions): ControlPlane {
 }
 
 async function run(
-  { client, namespace, lookup, clock, log }: ControlPlaneOptions,
+  { admin, namespace, lookup, clock, log, ...clients }: ControlPlaneOptions,
   running: { close(): Promise<unknown> }[],
   signal: AbortSignal,
 ): Promise<string> {
   const end = new AbortController();
-  const secrets = startCache({ client, kind: kinds.secret, namespace, clock, log }, end.signal);
+  const secrets = startCache({ client: admin, kind: kinds.secret, namespace, clock, log }, end.signal);
   running.push({
     async close() {
       end.abort();
@@ -65,24 +70,43 @@ async function run(
     },
   });
   await secrets.synced();
-  await register(client, namespace);
+  await register(admin, namespace);
   const pair = (name: string): Promise<LivePair> => livePair(secrets, namespace, name, signal);
 
   const certificate = await pair(signers.api.leaf);
-  const api: ApiServer = await startApiServer({ client, namespace, host, port: 0, certificate, clock, log });
+  const api: ApiServer = await startApiServer({
+    client: clients.api,
+    namespace,
+    host,
+    port: 0,
+    certificate,
+    clock,
+    log,
+  });
   running.push(api);
   certificate.onChange(() => api.renew(certificate.texts), log);
-  await lead(client, namespace, services.api, host, api.port);
+  await lead(admin, namespace, services.api, host, api.port);
 
-  const { publicKey } = await signingKeyIn(client, namespace);
+  const { publicKey } = await signingKeyIn(clients.api, namespace);
   const [serving, identity] = [await pair(signers.uploadProxy.leaf), await pair(signers.uploadClient.leaf)];
   const start = (port: number): Promise<UploadProxy> =>
-    startUploadProxy({ client, namespace, host, port, publicKey, serving, identity, lookup, clock, log });
-  const proxy = await startWhereItWas(client, start);
+    startUploadProxy({
+      client: clients.proxy,
+      namespace,
+      host,
+      port,
+      publicKey,
+      serving,
+      identity,
+      lookup,
+      clock,
+      log,
+    });
+  const proxy = await startWhereItWas(admin, start);
   running.push(proxy);
   serving.onChange(() => proxy.renew(), log);
-  await lead(client, namespace, services.uploadProxy, host, proxy.port);
-  return publish(client, proxy.port);
+  await lead(admin, namespace, services.uploadProxy, host, proxy.port);
+  return publish(admin, proxy.port);
 }
 
 const urlAt = (port: number): string => `https://${host}:${port}`;

@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { masters } from "./auth/user.ts";
+import { masters, type UserInfo } from "./auth/user.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { issueCertificate, makeAuthority, type KeyedCertificate } from "../../pki/index.ts";
 
@@ -99,7 +99,24 @@ async function save(dir: string, name: string, made: KeyedCertificate): Promise<
   return made;
 }
 
-export function kubeconfigFor(url: string, { authority, admin }: Credentials): string {
+/** A client certificate of a user, good for as long as the server's own; kept by nobody but the caller. */
+export function issueClient(
+  { authority }: Credentials,
+  { username, groups }: UserInfo,
+  clock: Clock,
+): Promise<KeyedCertificate> {
+  const now = clock.now();
+  return issueCertificate(authority, {
+    commonName: username,
+    organizations: [...groups],
+    usages: ["client"],
+    notBefore: now - 60_000,
+    notAfter: now + validMs,
+  });
+}
+
+/** @param user whose certificate it bears */
+export function kubeconfigFor(url: string, { authority }: Credentials, user: KeyedCertificate): string {
   const name = "cdi-embedded";
   const base64 = (text: string): string => Buffer.from(text).toString("base64");
   return stringify({
@@ -107,7 +124,7 @@ export function kubeconfigFor(url: string, { authority, admin }: Credentials): s
     kind: "Config",
     clusters: [{ name, cluster: { server: url, "certificate-authority-data": base64(authority.certificate) } }],
     users: [
-      { name, user: { "client-certificate-data": base64(admin.certificate), "client-key-data": base64(admin.key) } },
+      { name, user: { "client-certificate-data": base64(user.certificate), "client-key-data": base64(user.key) } },
     ],
     contexts: [{ name, context: { cluster: name, user: name, namespace: "default" } }],
     "current-context": name,

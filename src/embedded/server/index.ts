@@ -11,9 +11,10 @@ import { startAggregation } from "./aggregation/index.ts";
 import { accountTokens } from "./auth/account-tokens.ts";
 import { startRoleAggregation } from "./auth/aggregate-roles.ts";
 import { ensureRoles } from "./auth/default-roles.ts";
+import { accountGroups, accountUsername } from "./auth/user.ts";
 import { inProcessClient } from "./client.ts";
 import { startContentCleanup } from "./content-cleanup.ts";
-import { kubeconfigFor, openCredentials } from "./credentials.ts";
+import { issueClient, kubeconfigFor, openCredentials } from "./credentials.ts";
 import { startEventExpiry } from "./event-expiry.ts";
 import { startGarbageCollector } from "./garbage-collector.ts";
 import { startQuotaStatus } from "./quota/status.ts";
@@ -43,6 +44,8 @@ export interface EmbeddedServer {
   readonly client: KubeClient;
   /** YAML, with the administrator's client certificate. */
   kubeconfig(): string;
+  /** YAML, with the rights of a ServiceAccount and no more. */
+  kubeconfigOf(namespace: string, account: string): Promise<string>;
   /** Ends watches and connections, and waits for the background work. */
   close(): Promise<void>;
 }
@@ -89,7 +92,11 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   return {
     url,
     client,
-    kubeconfig: () => kubeconfigFor(url, credentials),
+    kubeconfig: () => kubeconfigFor(url, credentials, credentials.admin),
+    async kubeconfigOf(namespace, account) {
+      const user = { username: accountUsername(namespace, account), groups: accountGroups(namespace) };
+      return kubeconfigFor(url, credentials, await issueClient(credentials, user, clock));
+    },
     async close() {
       stop.abort();
       await listener.close();

@@ -16,3 +16,9 @@ export const controllerManifest = (install: Install): KubeObject[] => [
   ...uploadProxyFor(install),
   controllerDeploymentFor(install),
 ];
+
+const rightsKinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+
+/** Of all that, who the programs are and what they and the users may do. */
+export const rightsManifest = (install: Install): KubeObject[] =>
+  controllerManifest(install).filter(({ kind }) => rightsKinds.includes(kind));
