@@ -1,5 +1,5 @@
 // What a fresh embedded cluster holds as data: the kinds of this project, two storage classes with their profiles, and a
-// CDIConfig with its status filled (interfaces/storage-decisions.md sections 3 and 4).
+// CDIConfig, whose status is the controllers' to fill (interfaces/storage-decisions.md sections 3 and 4).
 import { crdOf } from "../api/crd.ts";
 import { declaredKinds } from "../api/declared-kinds.ts";
 import { kinds } from "../api/kinds.ts";
@@ -10,9 +10,6 @@ import { embeddedProvisioner } from "./volumes/index.ts";
 export const defaultClass = "local";
 /** The same volumes, made when the first pod that uses the claim has been given its node. */
 export const firstConsumerClass = "local-wffc";
-
-/** Newest upstream's default (storage-decisions.md 1c). */
-const overhead = "0.06";
 
 const classNames = [defaultClass, firstConsumerClass];
 
@@ -51,18 +48,6 @@ const cdiConfig: KubeObject = {
   kind: kinds.cdiConfig.kind,
   metadata: { name: "config", labels },
   spec: {},
-  status: {
-    preallocation: false,
-    scratchSpaceStorageClass: defaultClass,
-    filesystemOverhead: {
-      global: overhead,
-      storageClass: Object.fromEntries(classNames.map((name) => [name, overhead])),
-    },
-    defaultPodResourceRequirements: {
-      limits: { cpu: "750m", memory: "600M" },
-      requests: { cpu: "100m", memory: "60M" },
-    },
-  },
 };
 
 /** Creates what is missing; objects of an earlier run are left as their user made them. */

@@ -69,8 +69,8 @@ test.skipIf(noGroups)(
   { timeout: 240_000 },
   async () => {
     const limitTo = (cluster: Embedded, memory: string): Promise<unknown> => {
-      const status = { defaultPodResourceRequirements: { limits: { memory }, requests: { memory: "16M" } } };
-      return cluster.client.patch(config, { status }, { type: "merge" });
+      const spec = { podResourceRequirements: { limits: { memory }, requests: { memory: "16M" } } };
+      return cluster.client.patch(config, { spec }, { type: "merge" });
     };
     const name = "hungry";
     const cluster = await begun(name, (made) => limitTo(made, "56M"));

@@ -48,8 +48,8 @@ beforeAll(async () => {
   server = await startHttpServer({ files }, "keep");
   release.push(() => server.close());
   // Scratch space comes from the class that waits, too.
-  const status = { scratchSpaceStorageClass: storageClass };
-  await cluster.client.patch({ kind: kinds.cdiConfig, name: "config" }, { status }, { type: "merge" });
+  const spec = { scratchSpaceStorageClass: storageClass };
+  await cluster.client.patch({ kind: kinds.cdiConfig, name: "config" }, { spec }, { type: "merge" });
 });
 afterAll(async () => {
   for (const act of release.reverse()) await act();

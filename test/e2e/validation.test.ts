@@ -123,3 +123,17 @@ describe.each([
     expect(await config(put(value))).toMatch(/patched/);
   });
 });
+
+test("a CDIConfig that is deleted is made again, with its status", async () => {
+  await up.kubectl("delete", "cdiconfig", "config");
+  const overhead = (): Promise<string> =>
+    up.kubectl(
+      "get",
+      "cdiconfig",
+      "config",
+      "--ignore-not-found",
+      "-o",
+      "jsonpath={.status.filesystemOverhead.global}",
+    );
+  await expect.poll(overhead, { timeout: 20_000, interval: 200 }).toBe("0.06");
+});

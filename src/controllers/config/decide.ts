@@ -1,26 +1,42 @@
-// What of CDIConfig's status is found out from the cluster: where the upload proxy is reached (interfaces/upload.md section 2.6).
-// Pure.
-import type { CdiConfig } from "../../api/cdi-config.ts";
+// What CDIConfig's status is to say: what follows from the spec, and where the upload proxy is reached (interfaces/upload.md
+// section 2.6). Pure.
+import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
+import type { StorageClass } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
+import { appName, components, labels } from "../../api/labels.ts";
 import { keyOf, type KubeObject } from "../../api/meta.ts";
 import { services } from "../../contract/install-names.ts";
-import type { Plan } from "../../kube/index.ts";
+import { mergeDiff, type Plan } from "../../kube/index.ts";
+import { knobsOf } from "./status.ts";
 
 export interface ConfigFacts {
   config: CdiConfig;
+  storageClasses: readonly StorageClass[];
   /** Of the installation's namespace, by name. */
   ingresses: readonly KubeObject[];
   routes: readonly KubeObject[];
 }
 
+const emptyConfig: KubeObject = {
+  apiVersion: kinds.cdiConfig.apiVersion,
+  kind: kinds.cdiConfig.kind,
+  metadata: { name: cdiConfigName, labels: { [labels.app]: appName, [labels.component]: components.config } },
+  spec: {},
+};
+
+/** @param seen undefined while there is none: then it is made, and looked at again when it appears */
 export function decideConfig(seen: ConfigFacts | undefined): Plan {
-  if (!seen) return { steps: [] };
-  const { config } = seen;
-  const wanted = uploadProxyUrlOf(seen) ?? null;
-  if ((config.status?.uploadProxyURL ?? null) === wanted) return { steps: [] };
+  if (!seen) return { steps: [{ do: "create", kind: kinds.cdiConfig, object: emptyConfig }] };
+  const { config, storageClasses } = seen;
+  const uploadProxyURL = uploadProxyUrlOf(seen);
+  // What others write there (uploadProxyCA) stays; a knob that is not set any more goes.
+  const { importProxy: _, imagePullSecrets: __, uploadProxyURL: ___, ...kept } = config.status ?? {};
+  const wanted = { ...kept, ...knobsOf(config.spec, storageClasses), ...(uploadProxyURL ? { uploadProxyURL } : {}) };
+  const status = mergeDiff(config.status, wanted);
+  if (!status) return { steps: [] };
   const { resourceVersion = "" } = config.metadata;
   const ref = { kind: kinds.cdiConfig, ...keyOf(config) };
-  return { steps: [{ do: "patch", ref, body: { status: { uploadProxyURL: wanted } }, resourceVersion }] };
+  return { steps: [{ do: "patch", ref, body: { status }, resourceVersion }] };
 }
 
 /** As written by the administrator, else a host without scheme. @returns undefined where nothing leads to the proxy */

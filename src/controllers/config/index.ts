@@ -1,5 +1,6 @@
-// Keeps what CDIConfig's status says of the upload proxy true.
+// Keeps CDIConfig there, and what its status says true.
 import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
+import type { StorageClass } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { Key, KindRef, KubeObject } from "../../api/meta.ts";
 import { isNotFound, startCache, type Cache, type Controller, type KubeClient } from "../../kube/index.ts";
@@ -30,10 +31,14 @@ export async function configController(
     );
   const controller: Controller = {
     name: "config",
-    watches: [world.cdiConfigs, ...watched].map((cache) => ({ cache, toKeys: () => [configKey] })),
+    watches: [world.cdiConfigs, world.storageClasses, ...watched].map((cache) => ({
+      cache,
+      toKeys: () => [configKey],
+    })),
     reconcile() {
       const config = world.cdiConfigs.get(configKey) as CdiConfig | undefined;
-      return decideConfig(config && { config, ingresses: of(kinds.ingress), routes: of(kinds.route) });
+      const storageClasses = world.storageClasses.list() as StorageClass[];
+      return decideConfig(config && { config, storageClasses, ingresses: of(kinds.ingress), routes: of(kinds.route) });
     },
   };
   return { controller, stopped: Promise.all(watched.map((cache) => cache.stopped)) };

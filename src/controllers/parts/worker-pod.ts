@@ -45,7 +45,8 @@ export function diskVolumes(claim: Claim, withScratch: boolean): Mounted[] {
   ];
 }
 
-const shippedResources = {
+/** Upstream's defaults, where CDIConfig says nothing else. */
+export const shippedResources = {
   limits: { cpu: "750m", memory: "600M" },
   requests: { cpu: "100m", memory: "60M" },
 };

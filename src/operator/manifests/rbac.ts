@@ -29,7 +29,7 @@ export const controllerRules: readonly PolicyRule[] = [
   rule([kinds.dataVolume], ["update", "patch"], "status"),
   // Owner references with blockOwnerDeletion need the owner's finalizers subresource where that admission plugin runs.
   rule([kinds.dataVolume], ["update"], "finalizers"),
-  rule([kinds.cdiConfig], [...read, "patch"]),
+  rule([kinds.cdiConfig], [...read, "create", "patch"]),
   rule([kinds.storageProfile], read),
   rule([kinds.claim], [...read, "create", "update", "patch", "delete"]),
   rule([kinds.pod], [...read, "create", "delete"]),

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { getEventListeners } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { silentLog, type Log } from "../../../src/lib/log.ts";
 import { Secret } from "../../../src/lib/secret.ts";
 import { startHttpServer, type HttpFaults } from "../../support/http-server.ts";
 import { drain, someBytes, sourceMustBehave } from "../../support/source-suite.ts";
@@ -43,6 +44,20 @@ describe("asking", () => {
       "accept-encoding": "identity",
       "user-agent": "cdi-golang-importer",
     });
+  });
+
+  test("a page's content type is warned of, and the bytes are taken", async () => {
+    const server = await startHttpServer({
+      files,
+      faults: { headers: { "content-type": "text/html; charset=utf-8" } },
+    });
+    const warnings: string[] = [];
+    const log: Log = { ...silentLog, warn: (message) => void warnings.push(message), with: () => log };
+    const source = sourceOf(server.url("/disk.img"), { log });
+    expect(await drain(await source.open(0, never()))).toEqual(body);
+    expect(warnings).toEqual([
+      "Unexpected content type 'text/html; charset=utf-8'. Content might not be a KubeVirt image.",
+    ]);
   });
 
   test("facts hold the body back: the network runs no more than a little ahead", async () => {

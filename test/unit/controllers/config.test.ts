@@ -1,8 +1,11 @@
-// Where the upload proxy is reached: an administrator's word, an Ingress, a Route, in this order.
+// CDIConfig's status: every knob with its default, and where the upload proxy is reached: an administrator's word, an Ingress, a
+// Route, in this order.
 import { expect, test } from "vitest";
+import type { CdiConfigSpec, CdiConfigStatus } from "../../../src/api/cdi-config.ts";
 import type { KubeObject } from "../../../src/api/meta.ts";
 import { decideConfig, uploadProxyUrlOf, type ConfigFacts } from "../../../src/controllers/config/decide.ts";
-import { aConfig } from "../../support/objects.ts";
+import { knobsOf } from "../../../src/controllers/config/status.ts";
+import { aConfig, aStorageClass } from "../../support/objects.ts";
 
 const ingress = (spec: object): KubeObject => ({ apiVersion: "v1", kind: "Ingress", metadata: { name: "i" }, spec });
 const proxy = { service: { name: "cdi-uploadproxy", port: { number: 443 } } };
@@ -22,8 +25,10 @@ const route: KubeObject = {
   spec: { to: { kind: "Service", name: "cdi-uploadproxy" } },
   status: { ingress: [{ host: "route.test" }] },
 };
+const { status: _, ...unsaid } = aConfig();
 const facts = (parts: Partial<ConfigFacts> = {}): ConfigFacts => ({
-  config: aConfig(),
+  config: unsaid,
+  storageClasses: [],
   ingresses: [],
   routes: [],
   ...parts,
@@ -46,11 +51,85 @@ test.each<{ when: string; seen: Partial<ConfigFacts>; url: string | undefined }>
   },
 ])("$when", ({ seen, url }) => expect(uploadProxyUrlOf(facts(seen))).toBe(url));
 
+/** The facts after what was decided on them was done. */
+function after(seen: ConfigFacts): ConfigFacts {
+  const [step] = decideConfig(seen).steps;
+  if (step?.do !== "patch") return seen;
+  const status = { ...seen.config.status, ...(step.body as { status: CdiConfigStatus }).status };
+  return { ...seen, config: { ...seen.config, status } };
+}
+
 test("it is written once, and taken back when nothing leads there", () => {
-  const [step] = decideConfig(facts({ ingresses: [byPath] })).steps;
-  expect(step).toMatchObject({ do: "patch", body: { status: { uploadProxyURL: "up.test" } } });
-  const config = aConfig({ status: { uploadProxyURL: "up.test" } });
-  expect(decideConfig(facts({ config, ingresses: [byPath] })).steps).toEqual([]);
-  expect(decideConfig(facts({ config })).steps).toMatchObject([{ body: { status: { uploadProxyURL: null } } }]);
-  expect(decideConfig(undefined).steps).toEqual([]);
+  const seen = facts({ ingresses: [byPath] });
+  expect(decideConfig(seen).steps).toMatchObject([{ do: "patch", body: { status: { uploadProxyURL: "up.test" } } }]);
+  expect(decideConfig(after(seen)).steps).toEqual([]);
+  expect(decideConfig({ ...after(seen), ingresses: [] }).steps).toMatchObject([
+    { body: { status: { uploadProxyURL: null } } },
+  ]);
+});
+
+test("one that is not there is made", () => {
+  expect(decideConfig(undefined).steps).toMatchObject([
+    { do: "create", object: { kind: "CDIConfig", metadata: { name: "config" }, spec: {} } },
+  ]);
+});
+
+test("what others say in the status stays", () => {
+  const seen = facts({ config: { ...unsaid, status: { uploadProxyCA: "PEM" } } });
+  expect(after(seen).config.status).toMatchObject({ uploadProxyCA: "PEM", preallocation: false });
+});
+
+const shipped = { limits: { cpu: "750m", memory: "600M" }, requests: { cpu: "100m", memory: "60M" } };
+const proxies = { HTTPProxy: "http://proxy.test:3128", noProxy: "inside.test", trustedCAProxy: "ca" };
+test.each<{ when: string; spec: CdiConfigSpec; knobs: CdiConfigStatus }>([
+  {
+    when: "nothing is asked",
+    spec: {},
+    knobs: {
+      preallocation: false,
+      scratchSpaceStorageClass: "",
+      defaultPodResourceRequirements: shipped,
+      filesystemOverhead: { global: "0.06", storageClass: { fast: "0.06", slow: "0.06" } },
+    },
+  },
+  { when: "preallocation", spec: { preallocation: true }, knobs: { preallocation: true } },
+  {
+    when: "a scratch class",
+    spec: { scratchSpaceStorageClass: "slow" },
+    knobs: { scratchSpaceStorageClass: "slow" },
+  },
+  {
+    when: "a scratch class that is not there",
+    spec: { scratchSpaceStorageClass: "gone" },
+    knobs: { scratchSpaceStorageClass: "" },
+  },
+  {
+    when: "one limit of pods; what is no processor and no memory is left out",
+    spec: { podResourceRequirements: { limits: { memory: "1G", "ephemeral-storage": "1G" } } },
+    knobs: { defaultPodResourceRequirements: { ...shipped, limits: { cpu: "750m", memory: "1G" } } },
+  },
+  {
+    when: "overheads",
+    spec: { filesystemOverhead: { global: "0.1", storageClass: { slow: "0.25", gone: "0.5" } } },
+    knobs: { filesystemOverhead: { global: "0.1", storageClass: { fast: "0.1", slow: "0.25" } } },
+  },
+  {
+    when: "overheads that are no shares",
+    spec: { filesystemOverhead: { global: "much", storageClass: { slow: "2" } } },
+    knobs: { filesystemOverhead: { global: "0.06", storageClass: { fast: "0.06" } } },
+  },
+  { when: "proxies", spec: { importProxy: proxies }, knobs: { importProxy: proxies } },
+  { when: "pull secrets", spec: { imagePullSecrets: [{ name: "a" }] }, knobs: { imagePullSecrets: [{ name: "a" }] } },
+])("knobs: $when", ({ spec, knobs }) => {
+  const storageClasses = [aStorageClass("slow"), aStorageClass("fast")];
+  expect(knobsOf(spec, storageClasses)).toMatchObject(knobs);
+});
+
+test("a proxy that is not asked for any more goes", () => {
+  const config = { ...unsaid, spec: { importProxy: proxies } };
+  const seen = after(facts({ config }));
+  expect(seen.config.status?.importProxy).toEqual(proxies);
+  expect(decideConfig({ ...seen, config: { ...seen.config, spec: {} } }).steps).toMatchObject([
+    { body: { status: { importProxy: null } } },
+  ]);
 });
