@@ -8,6 +8,7 @@ import type { KubeObject } from "../../api/meta.ts";
 import { passEscalation } from "./auth/escalation.ts";
 import { systemUser } from "./auth/user.ts";
 import { strings } from "./builtins/fields.ts";
+import { passClaimResize } from "./claim-resize.ts";
 import { passNames } from "./crd-names.ts";
 import { passAdmission, passDecoding, passSchema } from "./admit.ts";
 import { randomSuffix } from "./builtins/pod-defaults.ts";
@@ -125,6 +126,7 @@ export async function replaceObject(
   passEscalation(world, context.user ?? systemUser, resource, draft, old);
   if (context.subresource === undefined) {
     passAdmission(world, resource, "UPDATE", draft, old);
+    passClaimResize(world, resource, draft, old);
     passQuota(world, resource, draft, old);
   }
   if (sameContent(draft, old)) return shownRow(row);

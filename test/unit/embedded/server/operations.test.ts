@@ -223,12 +223,12 @@ const claim = (name: string, spec: object = {}): KubeObject => ({
   spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } }, ...spec },
 });
 
-test("a claim begins Pending, may be bound and grown, and nothing else", async () => {
+test("a claim begins Pending, may be bound, and nothing else", async () => {
   const { client } = await started();
   const ref = { kind: kinds.claim, namespace: "default", name: "c" };
   const made = await client.create({ ...claim("c"), status: { phase: "Bound" } }, kinds.claim);
   expect(made).toMatchObject({ spec: { volumeMode: "Filesystem" }, status: { phase: "Pending" } });
-  const spec = { volumeName: "v", storageClassName: "s", resources: { requests: { storage: "2Gi" } } };
+  const spec = { volumeName: "v", storageClassName: "s" };
   expect(await client.patch(ref, { spec }, { type: "merge" })).toMatchObject({ spec });
   for (const change of [{ volumeName: "other" }, { accessModes: ["ReadOnlyMany"] }, { volumeMode: "Block" }]) {
     await expect(client.patch(ref, { spec: change }, { type: "merge" })).rejects.toMatchObject({
@@ -236,6 +236,32 @@ test("a claim begins Pending, may be bound and grown, and nothing else", async (
       message: expect.stringContaining("spec is immutable after creation"),
     });
   }
+});
+
+test.each([
+  { when: "bound, of a class that may", phase: "Bound", allows: true, says: undefined },
+  { when: "pending", phase: "Pending", allows: true, says: "Only bound persistent volume claims can be expanded" },
+  { when: "of a class that may not", phase: "Bound", allows: false, says: "must support resize" },
+  { when: "of a class that does not say", phase: "Bound", allows: undefined, says: "must support resize" },
+])("a claim that is $when: growth", async ({ phase, allows, says }) => {
+  const { client } = await started();
+  const ref = { kind: kinds.claim, namespace: "default", name: "c" };
+  await client.create(
+    {
+      apiVersion: "storage.k8s.io/v1",
+      kind: "StorageClass",
+      metadata: { name: "s" },
+      provisioner: "p",
+      ...(allows === undefined ? {} : { allowVolumeExpansion: allows }),
+    },
+    kinds.storageClass,
+  );
+  await client.create(claim("c", { storageClassName: "s" }), kinds.claim);
+  await client.patch(ref, { status: { phase } }, { type: "merge", subresource: "status" });
+  const spec = { resources: { requests: { storage: "2Gi" } } };
+  const grown = client.patch(ref, { spec }, { type: "merge" });
+  if (says === undefined) await expect(grown).resolves.toMatchObject({ spec });
+  else await expect(grown).rejects.toMatchObject({ status: 403, message: expect.stringContaining(says) });
 });
 
 test.each([
