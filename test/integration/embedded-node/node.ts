@@ -41,6 +41,7 @@ export async function startTestNode(
       kind: "StorageClass",
       metadata: { name: "local", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
       provisioner: "cdi.kubevirt.io/embedded",
+      allowVolumeExpansion: true,
       reclaimPolicy: "Delete",
       volumeBindingMode: "Immediate",
     },

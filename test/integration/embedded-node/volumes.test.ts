@@ -106,7 +106,7 @@ describe.each(roads)("on the %s road", (road) => {
     const { backingFile = "" } = node.volumes.describe(claim.metadata.uid ?? "") ?? {};
     expect((await stat(backingFile)).blocks * 512).toBeGreaterThanOrEqual(8 << 20);
     if (road === "device") {
-      const punch = aPod("punch", `fallocate -p -o 0 -l 8388608 ${device} && sync`, withDevice("block"));
+      const punch = aPod("punch", `fallocate -p -o 0 -l 8388608 ${device} && sync ${device}`, withDevice("block"));
       await createPod(node, punch);
       await untilPod(node, "punch", phase("Succeeded"));
       expect((await stat(backingFile)).blocks * 512).toBeLessThan(1 << 20);
