@@ -106,6 +106,10 @@ class HttpSource implements Source {
       // The server may have hung up while nobody read; then it is asked again.
       if (!waiting.answer.body.hasFailed) return this.#handOut(waiting, signal);
       waiting.answer.body.destroy();
+    } else if (waiting) {
+      // Who begins further behind has no use for it, and it keeps a connection full.
+      this.#waiting = undefined;
+      waiting.answer.body.destroy();
     }
     if (facts.sizeBytes !== undefined && offset === facts.sizeBytes) return Readable.from([]);
     let exchange = await this.#get(signal, wantedFrom(offset, facts));

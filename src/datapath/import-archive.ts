@@ -10,6 +10,7 @@ import { enterStage } from "./progress.ts";
 import { fullOrTooSmall } from "./sinks/index.ts";
 import { isZero } from "./sinks/zero-blocks.ts";
 import { CannotResume, steadySource } from "./transfer/steady-source.ts";
+import { windowedSource } from "./transfer/windowed-source.ts";
 import { walkTar } from "./tar/walk.ts";
 import { tap } from "./tap.ts";
 import type { TreeTarget } from "./tree/tree-target.ts";
@@ -45,7 +46,12 @@ const mostBehindBytes = 64 * 1024 * 1024;
 export async function importArchive(job: ArchiveJob): Promise<ArchiveDone> {
   const { target, progress, log, signal, clock } = job;
   const provesEnd = job.checksum !== undefined;
-  const source = steadySource(job.source, { provesEnd, progress, log, ...(clock ? { clock } : {}) });
+  const source = steadySource(windowedSource(job.source, { log }), {
+    provesEnd,
+    progress,
+    log,
+    ...(clock ? { clock } : {}),
+  });
   try {
     return await unpack({ ...job, source });
   } catch (cause) {

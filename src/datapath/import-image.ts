@@ -20,6 +20,7 @@ import { sniffBytes, sniffDisk, sniffRaw, type DiskFormat } from "./sniff.ts";
 import { readToEnd, tap, withoutFirst, type Hashing } from "./tap.ts";
 import { startsOver } from "./transfer/start-over.ts";
 import { CannotResume, steadySource } from "./transfer/steady-source.ts";
+import { windowedSource } from "./transfer/windowed-source.ts";
 import type { Progress, Road, Sink, Source, SourceFacts } from "./types.ts";
 import { footerCheck } from "./vhd-footer.ts";
 
@@ -79,7 +80,7 @@ export type ImportOutcome = ImportDone | ScratchNeeded;
 export async function importImage(job: ImportJob): Promise<ImportOutcome> {
   const { progress, log, signal, clock, stallMs } = job;
   const provesEnd = job.checksum !== undefined;
-  const source = steadySource(job.source, {
+  const source = steadySource(windowedSource(job.source, { log }), {
     provesEnd,
     progress,
     log,
