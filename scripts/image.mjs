@@ -27,7 +27,6 @@ const programs = [
   { name: "cdi-controller", file: "controller.js" },
   { name: "cdi-apiserver", file: "apiserver.js" },
   { name: "cdi-uploadproxy", file: "uploadproxy.js" },
-  { name: "cdi-uploadserver", file: "uploadserver.js" },
   { name: "cdi", file: "cdi.js" },
 ];
 

@@ -41,8 +41,12 @@ export interface EmbeddedOptions {
   backoff?: BackoffShape;
   /** False: pods run without their memory limits. Default true, where the machine has memory cgroups for us. */
   memoryLimits?: boolean;
-  /** Leave the controllers to another process (programs/controller with KUBECONFIG). */
+  /** Leave the controllers to another process (programs/controller). */
   withoutControllers?: boolean;
+  /** Leave what serves uploads to others, too. */
+  withoutControlPlane?: boolean;
+  /** Image names beside the data programs', and the program in dist/ that each runs. */
+  images?: Readonly<Record<string, string>>;
   clock: Clock;
   log: Log;
 }
@@ -114,7 +118,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     running.push(services);
     await startNode(server.client, { ...options, hostsFile }, running, node);
     if (!options.withoutControllers) running.push(await controllersOver(server, options));
-    const { uploadUrl } = await serveOver(server, services, options, running);
+    const { uploadUrl } = options.withoutControlPlane
+      ? { uploadUrl: nowhere() }
+      : await serveOver(server, services, options, running);
     return { url: server.url, kubeconfig: server.kubeconfig(), client: server.client, uploadUrl, close };
   } catch (cause) {
     await close();
@@ -132,6 +138,7 @@ async function startNode(
   const log = options.log.with({ room: "node" });
   const volumes = await startVolumes({ client, dir: join(dir, "volumes"), clock, log });
   running.push(volumes);
+  const images = { [importerImage]: "importer.js", [uploadServerImage]: "uploadserver.js", ...options.images };
   const program = (name: string): string[] => [process.execPath, "--enable-source-maps", join(appDir, "dist", name)];
   const pods = await startPods({
     client,
@@ -139,7 +146,7 @@ async function startNode(
     dir: join(dir, "pods"),
     nodeName,
     appDirs: [appDir],
-    images: { [importerImage]: program("importer.js"), [uploadServerImage]: program("uploadserver.js") },
+    images: Object.fromEntries(Object.entries(images).map(([image, name]) => [image, program(name)])),
     maxRunning,
     memoryLimits: options.memoryLimits ?? true,
     backoff: options.backoff ?? kubeletBackoff,
@@ -176,6 +183,12 @@ async function serveOver(
     },
   });
   return plane;
+}
+
+function nowhere(): Promise<string> {
+  const never = Promise.reject<string>(new Error("uploads are left to others"));
+  never.catch(() => undefined); // who asks is told
+  return never;
 }
 
 /** With the rights an installation's programs have, so that what they lack shows here first. */

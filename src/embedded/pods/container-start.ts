@@ -5,7 +5,7 @@ import { additiveEnv, podPaths, podUser } from "../../contract/paths.ts";
 import { stamp } from "../../lib/clock.ts";
 import { parseQuantity } from "../../lib/quantity.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
-import { launch, processFile, type Exit, type Started } from "./launch.ts";
+import { launch, processFile, type Exit, type Mount, type Started } from "./launch.ts";
 import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
 import type { Container, Pod, Terminated } from "./pod-types.ts";
@@ -186,6 +186,10 @@ function identityOf({ spec }: Pod, { securityContext, workingDir }: Container) {
 
 function volumesOf({ world }: ContainerWorld, { container }: ContainerFacts, volumes: PodVolumesMade) {
   const isDevice = world.volumes.road === "device";
-  const mounts = [...(isDevice ? world.sharedMounts : []), ...volumes.mountsFor(container)];
+  const depth = ({ at }: Mount): number => at.split("/").length;
+  // Outer paths first: a checkout below /tmp is seen in a pod that mounts its own there.
+  const mounts = [...(isDevice ? world.sharedMounts : []), ...volumes.mountsFor(container)].toSorted(
+    (a, b) => depth(a) - depth(b),
+  );
   return { mounts, fileLimitBytes: isDevice ? undefined : volumes.fileLimitBytes };
 }

@@ -177,6 +177,5 @@ function mountsFor(
     if (road === "device") throw new Error(`device ${devicePath}: the volume of "${name}" is a folder`);
     return { by: "bind", source: access.path, at: devicePath, readOnly: false };
   });
-  // Outer paths first: a mount inside another must come after it.
-  return [...mounts, ...devices].sort((a, b) => a.at.split("/").length - b.at.split("/").length);
+  return [...mounts, ...devices];
 }
