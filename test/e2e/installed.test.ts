@@ -154,6 +154,15 @@ test("CDIConfig is there with its status filled", async () => {
 });
 
 test("an upload by virtctl's calls, whose token comes from the aggregated API", { timeout: 120_000 }, async () => {
+  await kubectl(
+    undefined,
+    "wait",
+    "--for=condition=Ready",
+    "pod/cdi-uploadproxy-a",
+    "-n",
+    cdiNamespace,
+    "--timeout=60s",
+  );
   const [proxy] = (await cluster.client.list(kinds.pod, { namespace: cdiNamespace })).items.filter(({ metadata }) =>
     metadata.name?.startsWith("cdi-uploadproxy"),
   );
