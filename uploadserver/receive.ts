@@ -1,6 +1,6 @@
 // One upload from its first byte to the commit: the data path of an import, fed by requests.
 import { importArchive, importImage, newProgress } from "../src/datapath/index.ts";
-import type { Progress, Sink, Source } from "../src/datapath/index.ts";
+import type { CheckpointPlace, Progress, Sink, Source } from "../src/datapath/index.ts";
 import { Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { UploadBody } from "./body.ts";
@@ -15,10 +15,14 @@ export interface UploadFacts {
   /** A tar for the volume's root instead of a disk. */
   readonly isArchive?: boolean;
   readonly onReceived?: () => void;
-  /** Sees what becomes of the bytes. */
-  readonly watch?: (sink: Sink) => Sink;
-  /** So many bytes of the unfinished disk are an earlier server's. */
-  readonly resumeBytes?: number;
+  /** Of an upload that goes on after a kill. */
+  readonly resumable?: {
+    readonly checkpoint: CheckpointPlace;
+    /** Told once where its bytes are to begin: behind those of an earlier server that are safe. */
+    readonly onOpen: (offset: number) => void;
+    /** Before the disk is finished. @throws what fails the upload */
+    readonly beforeCommit: () => Promise<void>;
+  };
 }
 
 export type Outcome = { readonly kind: "done"; readonly preallocated: boolean } | { readonly kind: "scratchNeeded" };
@@ -57,8 +61,7 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
       // A tree is never preallocated: its files are as large as they are.
       return { kind: "done", preallocated: false };
     }
-    const opened = await openTarget(settings, log, stop, facts.resumeBytes);
-    const sink = facts.watch?.(opened) ?? opened;
+    const sink = finishing(await openTarget(settings, log, stop), facts.resumable?.beforeCommit);
     const scratch = scratchOf(settings);
     const outcome = await importImage({
       source: bodySource(body, facts, () => (isStaged = true)),
@@ -69,6 +72,7 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
       preallocate: settings.config.preallocation,
       ...(isStaged ? { road: "staged" } : {}),
       ...(scratch ? { scratch } : {}),
+      ...(facts.resumable ? { checkpoint: facts.resumable.checkpoint } : {}),
       ...(facts.onReceived ? { onReceived: facts.onReceived } : {}),
     });
     log.info("The upload ended", { ...outcome });
@@ -92,19 +96,30 @@ export function makeReceiver(settings: Settings, log: Log, signal: AbortSignal):
   };
 }
 
-function bodySource(body: UploadBody, { fileName, sizeBytes }: UploadFacts, onSecondOpen: () => void): Source {
-  let isOpened = false;
+/** The same sink, with something to be done first when it commits. */
+const finishing = (sink: Sink, act: (() => Promise<void>) | undefined): Sink =>
+  act ? (Object.create(sink, { commit: { value: () => act().then(() => sink.commit()) } }) as Sink) : sink;
+
+/** @param onSecondOpen its first bytes are wanted again, and gone */
+function bodySource(body: UploadBody, facts: UploadFacts, onSecondOpen: () => void): Source {
+  const { fileName, sizeBytes, resumable } = facts;
+  let openedAt: number | undefined;
   return {
     name: "the upload",
     path: fileName,
+    ...(resumable ? { identity: resumable.checkpoint.owner, isSentOn: true } : {}),
     facts: () => Promise.resolve({ ranges: false, ...(sizeBytes === undefined ? {} : { sizeBytes }) }),
-    open() {
-      if (isOpened) {
-        onSecondOpen();
-        const text = "this image cannot be converted on its way: send it again, and it is staged in scratch space";
-        return Promise.reject(new Fault("UploadBroken", text));
+    open(offset) {
+      if (openedAt !== undefined) {
+        const wasWhole = openedAt === 0;
+        if (wasWhole) onSecondOpen();
+        const why = wasWhole
+          ? "this image cannot be converted on its way: send it again, and it is staged in scratch space"
+          : "what an earlier server left of this image is of no use: send it again";
+        return Promise.reject(new Fault("UploadBroken", why));
       }
-      isOpened = true;
+      openedAt = offset;
+      resumable?.onOpen(offset);
       return Promise.resolve(body);
     },
     close: () => Promise.resolve(),

@@ -18,6 +18,8 @@ export interface Settings {
   readonly folder: string;
   readonly fileName: string;
   readonly scratchFolder: string;
+  /** The pod's own place for a checkpoint; there only beside a device. */
+  readonly checkpointFolder: string;
   /** Where a file named by the environment lies here. */
   readonly at: (path: string) => string;
   /** The claim's request, bytes; absent when the controller gave none (then the disk is not grown). */
@@ -57,6 +59,7 @@ export function readSettings(env: Environment): Settings {
     folder: dirname(disk),
     fileName: basename(disk),
     scratchFolder: at(podPaths.scratch),
+    checkpointFolder: at(podPaths.checkpoint),
     at,
     ...(requestBytes === undefined ? {} : { requestBytes }),
     overhead,

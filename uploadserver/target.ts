@@ -9,23 +9,25 @@ import type { Settings } from "./settings.ts";
 
 /**
  * A new one for each upload.
- * @param resumeBytes of an earlier server's unfinished disk; for a file only
  * @throws Fault when the target cannot be opened
  */
-export async function openTarget(
-  settings: Settings,
-  log: Log,
-  signal: AbortSignal,
-  resumeBytes?: number,
-): Promise<Sink> {
+export async function openTarget(settings: Settings, log: Log, signal: AbortSignal): Promise<Sink> {
   const { device, folder, fileName, requestBytes, overhead, volumeBytes } = settings;
   const shared = { preallocate: settings.config.preallocation, signal, log };
   if (device !== undefined) return await blockSink({ path: device, ...shared });
-  return await filesystemSink({ folder, fileName, requestBytes, overhead, volumeBytes, resumeBytes, ...shared });
+  return await filesystemSink({ folder, fileName, requestBytes, overhead, volumeBytes, ...shared });
 }
 
-/** An earlier server's unfinished disk. */
-export const partPathOf = ({ folder, fileName }: Settings): string => join(folder, `${fileName}.part`);
+/**
+ * Where a resumable upload keeps its record and its checkpoint: beside the file, or for a device in the pod's own folder, where it
+ * has one.
+ */
+export function keptIn(settings: Settings): { folder: string; checkpointPath: string } | undefined {
+  const { device, folder, fileName, checkpointFolder } = settings;
+  if (device === undefined) return { folder, checkpointPath: join(folder, `${fileName}.part.checkpoint`) };
+  if (!existsSync(checkpointFolder)) return undefined;
+  return { folder: checkpointFolder, checkpointPath: join(checkpointFolder, "checkpoint") };
+}
 
 export function scratchOf({ scratchFolder }: Settings): ScratchPlace | undefined {
   return existsSync(scratchFolder) ? { dir: scratchFolder, fileName: "tmpimage" } : undefined;

@@ -1,10 +1,8 @@
 // One resumable upload: a data path that stays open between requests, each of which brings the next bytes.
-import { createReadStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { Fault, faultOf } from "../src/lib/faults.ts";
+import type { CheckpointPlace } from "../src/datapath/index.ts";
+import { faultOf, type Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
-import type { UploadBody } from "./body.ts";
-import { makeCheckpoints, type Checkpoints } from "./checkpoints.ts";
 import type { Outcome, Receiver, Reception } from "./receive.ts";
 import type { RecordPlace, UploadRecord } from "./upload-record.ts";
 
@@ -14,9 +12,13 @@ export type Ended =
 export interface Session {
   readonly id: string;
   readonly sizeBytes: number;
-  /** Bytes taken, from an earlier server too. */
+  /** Bytes taken, from an earlier server too. Known once it is ready. */
   readonly offset: number;
+  /** Resolves when it is known what of an earlier server's bytes is safe, or the upload has ended. */
+  readonly ready: Promise<unknown>;
   readonly isTaking: boolean;
+  /** An earlier server had all the bytes: this one ends without another request. */
+  readonly wasComplete: boolean;
   /** The data path wants no more bytes: `ended` is about to say why. */
   readonly isEnding: boolean;
   /** How the data path ended, once it has. */
@@ -31,71 +33,81 @@ export interface Session {
   park(): void;
 }
 
+type Keeper = Parameters<NonNullable<CheckpointPlace["onBegin"]>>[0];
+
 export interface SessionSettings {
   readonly record: UploadRecord;
-  readonly place: RecordPlace | undefined;
-  /** Where an earlier server's unfinished disk lies. */
-  readonly partPath: string;
+  /** Where the record lies, and how far the upload is; undefined where neither can be kept. */
+  readonly kept: { readonly record: RecordPlace; readonly checkpointPath: string } | undefined;
+  /** An earlier server had begun it. */
+  readonly isRestored: boolean;
   readonly receiver: Receiver;
   readonly log: Log;
 }
 
-export function makeSession({ record, place, partPath, receiver, log }: SessionSettings): Session {
-  const { id, sizeBytes, fileName, durableBytes } = record;
+export function makeSession({ record, kept, isRestored, receiver, log }: SessionSettings): Session {
+  const { id, sizeBytes, fileName } = record;
   let reception: Reception | undefined;
   let taking: { request: IncomingMessage; over: Promise<void> } | undefined;
-  const checkpoints: Checkpoints | undefined =
-    place &&
-    makeCheckpoints({
-      record: { id, sizeBytes, fileName },
-      place,
-      durableBytes,
-      isAsSent: () => durableBytes > 0 || (reception?.body.isPlainDisk ?? false),
-      log,
-    });
+  let isParked = false;
+  let begunAt = 0;
   const { promise: ended, resolve: tell } = Promise.withResolvers<Ended>();
-  const offset = (): number => Math.max(durableBytes, reception?.body.takenBytes ?? 0);
+  const { promise: keeping, resolve: keep } = Promise.withResolvers<Keeper>();
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+  const offset = (): number => begunAt + (reception?.body.takenBytes ?? 0);
 
   function begin(): Reception {
-    const made = receiver.begin({
-      fileName,
-      sizeBytes,
-      ...(checkpoints ? { watch: checkpoints.watch } : {}),
-      ...(durableBytes > 0 ? { resumeBytes: durableBytes } : {}),
-    });
+    const made = receiver.begin({ fileName, sizeBytes, ...(kept ? { resumable: resumableIn(kept) } : {}) });
     made.ended.then(
       (outcome) => tell({ kind: "ended", outcome }),
       (cause: unknown) => tell({ kind: "failed", fault: faultOf(cause) }),
     );
+    void ended.then(() => (isParked ? undefined : removeRecord()));
     return made;
   }
 
-  /** The data path sees all bytes, those of an earlier server too: it reads them where they lie. */
-  async function replay(body: UploadBody): Promise<void> {
-    const part = createReadStream(partPath, { end: durableBytes - 1, highWaterMark: 1024 * 1024 });
-    await body.takeFrom(part, durableBytes).catch((cause: unknown) => void body.destroy(faultOf(cause)));
-    if (body.takenBytes < durableBytes) body.destroy(new Fault("TargetIo", `${partPath} is shorter than it was`));
-  }
+  const resumableIn = ({ record: place, checkpointPath }: NonNullable<SessionSettings["kept"]>) => ({
+    checkpoint: {
+      path: checkpointPath,
+      owner: id,
+      outlives: () => isParked,
+      onBegin: keep,
+    } satisfies CheckpointPlace,
+    onOpen(at: number) {
+      begunAt = at;
+      // The earlier server had all of it, and no request brings more.
+      if (at === sizeBytes) reception?.body.finish();
+      open();
+    },
+    // A finished disk must not be taken for one that goes on.
+    beforeCommit: () => place.remove(),
+  });
+
+  const removeRecord = async (): Promise<void> =>
+    await kept?.record.remove().catch((cause: unknown) => log.warn("The upload's record stays", { error: cause }));
 
   async function takeNow(request: IncomingMessage): Promise<void> {
-    const isFirst = reception === undefined;
     reception ??= begin();
     const { body } = reception;
-    if (isFirst && durableBytes > 0) await replay(body);
     try {
       await body.takeFrom(request, sizeBytes - offset());
     } catch (cause) {
       log.info("A request of a resumable upload broke off", { offset: offset(), error: cause });
     }
     if (offset() === sizeBytes) body.finish();
-    else await checkpoints?.reach(offset());
+    else if (kept) await Promise.race([keeping.then((keeper) => keeper.settle(offset())), ended]);
   }
 
+  if (isRestored) reception = begin();
   return {
     id,
     sizeBytes,
     get offset() {
       return offset();
+    },
+    ready: isRestored ? Promise.race([opened, ended]) : Promise.resolve(),
+    get wasComplete() {
+      return begunAt === sizeBytes;
     },
     get isTaking() {
       return taking !== undefined;
@@ -118,8 +130,10 @@ export function makeSession({ record, place, partPath, receiver, log }: SessionS
     async abandon(reason) {
       reception?.abort(reason);
       if (reception) await ended;
-      else await place?.remove().catch((cause: unknown) => log.warn("The upload's record stays", { error: cause }));
+      await removeRecord();
     },
-    park: () => checkpoints?.park(),
+    park() {
+      isParked = true;
+    },
   };
 }

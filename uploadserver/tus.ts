@@ -7,9 +7,9 @@ import { failedAnswer, scratchAnswer } from "./answers.ts";
 import type { ServerWorld } from "./handle.ts";
 import { answer, answered } from "./respond.ts";
 import { countIn, discovery, fileNameIn, locationOf, patchType, spoken, tusVersion } from "./tus-headers.ts";
-import { partPathOf } from "./target.ts";
+import { keptIn } from "./target.ts";
 import { makeSession, type Ended, type Session } from "./tus-session.ts";
-import { recordIn, type RecordPlace, type UploadRecord } from "./upload-record.ts";
+import { recordIn, type UploadRecord } from "./upload-record.ts";
 
 /** An upload nobody has sent to for so long makes way for another one. */
 const keptMs = seconds(60);
@@ -26,8 +26,8 @@ export interface Tus {
 
 export function makeTus(world: ServerWorld): Tus {
   const { gate, receiver, settings, log } = world;
-  // A device has no place for a record: such an upload goes on only while this server lives.
-  const place: RecordPlace | undefined = settings.device === undefined ? recordIn(settings.folder) : undefined;
+  const place = keptIn(settings);
+  const kept = place && { record: recordIn(place.folder), checkpointPath: place.checkpointPath };
   let session: Session | undefined;
   let done: { readonly id: string; readonly sizeBytes: number } | undefined;
 
@@ -66,30 +66,25 @@ export function makeTus(world: ServerWorld): Tus {
     const busy = gate.enter(Date.now());
     if (busy !== undefined) return say(busy, "another upload runs, or is done", { "retry-after": "10" });
     await gate.cleared();
-    const record = { id: randomUUID(), sizeBytes, fileName: fileNameIn(request.headers), durableBytes: 0 };
-    await place?.write(record);
-    keep(record);
+    const record = { id: randomUUID(), sizeBytes, fileName: fileNameIn(request.headers) };
+    await kept?.record.write(record);
+    keep(record, false);
     say(201, "", { location: locationOf(path, record.id), ...expires() });
   }
 
-  function keep(record: UploadRecord): void {
-    const kept = makeSession({
-      record,
-      place,
-      partPath: partPathOf(settings),
-      receiver,
-      log: log.with({ upload: record.id }),
-    });
-    session = kept;
-    gate.pause(Date.now() + keptMs, () => drop(kept, "another upload has taken its place"));
-    kept.ended.then(over, (cause: unknown) => log.error("The upload's end was lost", { error: cause }));
+  function keep(record: UploadRecord, isRestored: boolean): void {
+    const one = makeSession({ record, kept, isRestored, receiver, log: log.with({ upload: record.id }) });
+    session = one;
+    gate.pause(Date.now() + keptMs, () => drop(one, "another upload has taken its place"));
+    one.ended.then(over, (cause: unknown) => log.error("The upload's end was lost", { error: cause }));
 
     function over(how: Ended): void {
-      if (session !== kept) return;
+      if (session !== one) return;
       session = undefined;
       if (how.kind === "failed") return gate.reopen();
       if (how.outcome.kind !== "done") return;
-      done = { id: kept.id, sizeBytes: kept.sizeBytes };
+      done = { id: one.id, sizeBytes: one.sizeBytes };
+      if (one.wasComplete) world.end(how.outcome);
       gate.finish();
     }
   }
@@ -105,6 +100,7 @@ export function makeTus(world: ServerWorld): Tus {
   async function head(known: Session, say: Say): Promise<void> {
     // Whoever asks has lost its connection: what is left of it is not waited for.
     await known.interrupt();
+    await known.ready;
     const { offset, sizeBytes } = known;
     if (offset === sizeBytes) {
       // All bytes are here, and the client would take that for success: it hears how it ended.
@@ -127,6 +123,7 @@ export function makeTus(world: ServerWorld): Tus {
     const from = countIn(request.headers, "upload-offset");
     if (from === undefined) return say(400, "Upload-Offset must say where the bytes belong");
     if (known.isTaking) await known.interrupt();
+    await known.ready;
     if (session !== known) return say(404, "there is no such upload; it may have made way for another one");
     if (from !== known.offset) return say(409, "", { "upload-offset": known.offset });
     const length = countIn(request.headers, "content-length");
@@ -158,10 +155,10 @@ export function makeTus(world: ServerWorld): Tus {
   return {
     handle,
     async restore() {
-      const record = await place?.read();
+      const record = await kept?.record.read();
       if (!record) return;
-      log.info("Taking up an upload again", { resumesFrom: record.durableBytes, sizeBytes: record.sizeBytes });
-      keep(record);
+      log.info("Taking up an upload again", { sizeBytes: record.sizeBytes });
+      keep(record, true);
     },
     park: () => session?.park(),
   };

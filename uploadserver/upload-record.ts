@@ -1,5 +1,5 @@
-// What a resumable upload leaves on the volume so that a killed server's successor knows it: its id, its size, and how far its
-// bytes are safely on the disk. It is volume content, so it is read as hostile; it is gone before the disk is finished.
+// What a resumable upload leaves so that a killed server's successor knows it: its id and its size. How far its bytes are safe is
+// the checkpoint's to say. It is volume content, so it is read as hostile; it is gone before the disk is finished.
 import { constants } from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,11 +9,9 @@ export interface UploadRecord {
   readonly sizeBytes: number;
   /** As the client named it, "" for none. */
   readonly fileName: string;
-  /** Everything below is placed and synced; 0 where the bytes cannot be taken up again. */
-  readonly durableBytes: number;
 }
 
-const version = 1;
+const version = 2;
 const longestRecord = 4096;
 const name = "disk.img.upload";
 
@@ -86,16 +84,14 @@ function parse(text: string): UploadRecord | undefined {
     throw cause;
   }
   const record = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  const { id, sizeBytes, fileName, durableBytes } = record;
+  const { id, sizeBytes, fileName } = record;
   const isSound =
     record.version === version &&
     typeof id === "string" &&
     /^[\w-]{16,64}$/.test(id) &&
     typeof fileName === "string" &&
-    isSize(sizeBytes) &&
-    isSize(durableBytes) &&
-    durableBytes <= sizeBytes;
-  return isSound ? { id, sizeBytes, fileName, durableBytes } : undefined;
+    isSize(sizeBytes);
+  return isSound ? { id, sizeBytes, fileName } : undefined;
 }
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

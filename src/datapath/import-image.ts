@@ -104,7 +104,8 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
       }
     }
   } catch (cause) {
-    if (keeper?.hasSaved && job.sink.rest && (signal.aborted || isWorthAnotherStart(cause))) {
+    const outlives = job.checkpoint?.outlives ?? ((why) => signal.aborted || isWorthAnotherStart(why));
+    if (keeper?.hasSaved && job.sink.rest && outlives(cause)) {
       await keeper.rest();
       await job.sink.rest();
     } else {
@@ -174,7 +175,7 @@ async function pourInto(job: Attempt, forced?: "staged"): Promise<ImportOutcome 
 /** @returns whether what an earlier process wrote is still there, and its digest can be gone on with */
 async function goesOn({ sink, log, progress, source }: Attempt, from: Checkpoint): Promise<boolean> {
   if (from.digest && !SegmentedDigest.of(from.digest.algorithm, from.digest)) return false;
-  if (from.road === "one-pass" && !source.read) return false;
+  if (from.road === "one-pass" && !source.read && !from.pass) return false;
   const keptBytes = from.road === "straight" ? from.outputBytes : undefined;
   const goes = (await sink.goOn?.(from.sink, keptBytes)) ?? false;
   if (goes) tellResumed(progress, log, from.inputBytes);
@@ -190,8 +191,8 @@ async function peelFrom(
   hash: Hashing | undefined,
 ): Promise<Peeled> {
   const { source, progress, signal, keeper, log } = job;
-  const head = Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, sizeBytes ?? 0) : 0);
-  await source.read?.(0, head, signal);
+  const head = from.pass?.head ?? Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, sizeBytes ?? 0) : 0);
+  if (!from.pass) await source.read?.(0, head, signal);
   const begin = from.digest?.bytes ?? from.inputBytes;
   progress.bytesRead = begin;
   const input = tap(await source.open(begin, signal), job, sizeBytes, hash, begin);
@@ -236,7 +237,7 @@ async function pourPeeled(
   const canSave = peeled.layers.length < 2 && !footer && (!job.checksum || saved !== undefined);
   if (canSave && (road === "straight" || (road === "one-pass" && isPlain))) {
     keeper?.pour({ road, format, layer }, saved, from);
-  }
+  } else keeper?.passOver();
   const end = await go({
     peeled: { ...peeled, body },
     disk,
@@ -254,7 +255,9 @@ async function pourPeeled(
     onReceived: job.onReceived,
     ...(from?.road === "one-pass" ? { startAt: from.inputBytes } : {}),
     ...(from?.road === "straight" ? { startOutput: from.outputBytes } : {}),
-    onLowWater: (inputBytes) => keeper?.reached({ inputBytes, outputBytes: 0 }),
+    ...(from?.pass ? { startState: from.pass } : {}),
+    onLowWater: (inputBytes, state) => keeper?.reached({ inputBytes, outputBytes: 0 }, state),
+    ...(keeper ? { onTaken: keeper.taken } : {}),
     onPlaced: (outputBytes) => keeper?.placed(outputBytes),
     ...(keeper ? { pace: keeper.pace } : {}),
     onTables: (tables) => keeper?.onTables(tables),

@@ -19,6 +19,10 @@ export interface Source {
   readonly path: string;
   /** Tells this source from any other, over restarts. Absent: its bytes are never taken up again by a later process. */
   readonly identity?: string;
+  /**
+   * Somebody sends its bytes, and goes on where `open` begins: the identity alone says that they are the same ones. Opened once.
+   */
+  readonly isSentOn?: boolean;
   /** The same bytes as a file of this machine, where they are one: tools may read it without a copy. */
   readonly localPath?: string;
   /** Asks the server (or the file system) once; later calls give the same answer. @throws Fault */
@@ -56,8 +60,6 @@ export interface Sink {
    */
   begin(virtualSizeBytes: number): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** What was written so far is on the disk when it resolves; absent where an unfinished disk is of no use. @throws Fault */
-  sync?(): Promise<void>;
   /** Fills the buffer with what was written at the offset, zeros where nothing was. @throws Fault */
   read?(offset: number, into: Buffer): Promise<void>;
   /** The range reads as zeros afterwards, without allocating where the target can. */

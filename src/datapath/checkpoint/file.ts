@@ -7,8 +7,8 @@ import { longestCheckpointBytes } from "./record.ts";
 
 const newName = (path: string): string => join(dirname(path), `${basename(path)}.new`);
 
-/** @returns the text; undefined where there is no file. @throws when it is no plain file of a sensible size */
-export async function readCheckpointFile(path: string): Promise<string | undefined> {
+/** @returns the bytes; undefined where there is no file. @throws when it is no plain file of a sensible size */
+export async function readCheckpointFile(path: string): Promise<Buffer | undefined> {
   // A pipe would keep the reader waiting.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path, flags).catch((cause: unknown) => {
@@ -22,20 +22,20 @@ export async function readCheckpointFile(path: string): Promise<string | undefin
     if (found.size > longestCheckpointBytes) throw new Error(`it has ${found.size} bytes`);
     const bytes = Buffer.alloc(found.size);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return bytes.toString("utf8", 0, bytesRead);
+    return bytes.subarray(0, bytesRead);
   } finally {
     await handle.close();
   }
 }
 
 /** All of it is on the disk when this resolves, or the one before still stands. */
-export async function writeCheckpointFile(path: string, text: string): Promise<void> {
+export async function writeCheckpointFile(path: string, said: string | Buffer): Promise<void> {
   const fresh = newName(path);
   await rm(fresh, { force: true, recursive: true });
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = await open(fresh, flags, 0o600);
   try {
-    await handle.writeFile(text);
+    await handle.writeFile(said);
     await handle.sync();
   } finally {
     await handle.close();

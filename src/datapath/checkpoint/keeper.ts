@@ -3,7 +3,7 @@
 import { Fault } from "../../lib/faults.ts";
 import type { Log } from "../../lib/log.ts";
 import type { DecodePoint } from "../decoders/index.ts";
-import type { Compression } from "../sniff.ts";
+import { sniffBytes, type Compression } from "../sniff.ts";
 import { tellResumed } from "../progress.ts";
 import type { Progress, Sink, Source, SourceFacts } from "../types.ts";
 import { readCheckpointFile, removeCheckpointFile, writeCheckpointFile } from "./file.ts";
@@ -21,6 +21,16 @@ export interface CheckpointPlace {
   readonly path: string;
   /** OWNER_UID: another import's checkpoint is not this one's. */
   readonly owner: string;
+  /** Whether an import that ends by the cause is gone on with by another process. Default: when it was stopped, or may pass. */
+  readonly outlives?: (cause: unknown) => boolean;
+  /** Given, as the import begins, what makes its bytes safe on demand. */
+  readonly onBegin?: (keeper: Pick<CheckpointKeeper, "settle">) => void;
+}
+
+interface Reached {
+  readonly point: DecodePoint;
+  /** What the road has to know to go on there; undefined while it cannot tell. */
+  readonly state: (() => Buffer | undefined) | undefined;
 }
 
 /** What is known once the head was seen. */
@@ -43,6 +53,10 @@ export class CheckpointKeeper {
   #points: DecodePoint[] = [];
   #savedTo = 0;
   #lagBytes = 0;
+  #last: Reached | undefined;
+  /** Told by the road; undefined before there is one, and where none tells. */
+  #takenTo: number | undefined;
+  #waiting: (() => void)[] = [];
   #saving: Promise<void> | undefined;
   #isOff = false;
   #hasMarked = false;
@@ -58,6 +72,7 @@ export class CheckpointKeeper {
     this.#progress = progress;
     this.#sink = sink;
     this.#log = log;
+    place.onBegin?.(this);
   }
 
   /** A new try begins. @returns the checkpoint to go on from; where there is none that fits, what lies there is removed */
@@ -68,6 +83,8 @@ export class CheckpointKeeper {
     this.#from = undefined;
     this.#points = [];
     this.#savedTo = 0;
+    this.#last = undefined;
+    this.#takenTo = undefined;
     const found = await this.#read().catch((cause: unknown) => String(cause));
     const why = typeof found === "string" ? found : found && this.#mismatch(found);
     if (typeof found === "object" && why === undefined) {
@@ -100,6 +117,51 @@ export class CheckpointKeeper {
     this.#from = from;
     this.#tables = undefined;
     this.#savedTo = from?.inputBytes ?? 0;
+    this.#wake();
+  }
+
+  /** Nothing of this try can be gone on with. */
+  readonly passOver = (): void => {
+    this.#pouring = undefined;
+    this.#takenTo = Infinity;
+    this.#wake();
+  };
+
+  /** The road waits for what comes behind. */
+  readonly taken = (inputBytes: number): void => {
+    this.#takenTo = inputBytes;
+    this.#wake();
+  };
+
+  /**
+   * Resolves when so many bytes of the source are safe, or it is clear that they will not be before more of them come. They must
+   * have been given to the import. Never rejects.
+   */
+  async settle(inputBytes: number): Promise<void> {
+    // Of fewer it is not known yet what they are.
+    if (inputBytes < sniffBytes) return;
+    while (!this.#isOff && !this.#isCompressed && (this.#takenTo ?? 0) < inputBytes) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    await this.#saving;
+    const last = this.#last;
+    if (!last || this.#isOff || last.point.inputBytes <= this.#savedTo) return;
+    this.#saving = this.#save(last).finally(() => (this.#saving = undefined));
+    await this.#saving;
+  }
+
+  /** Then only the decoder tells of places to go on from. */
+  get #isCompressed(): boolean {
+    return this.#pouring?.layer !== undefined;
+  }
+
+  #wake(): void {
+    for (const act of this.#waiting.splice(0)) act();
+  }
+
+  #turnOff(): void {
+    this.#isOff = true;
+    this.#wake();
   }
 
   /**
@@ -138,11 +200,12 @@ export class CheckpointKeeper {
   }
 
   /** As `placed`, told by a place in the source. */
-  reached(point: DecodePoint): void {
+  reached(point: DecodePoint, state?: Reached["state"]): void {
     if (!this.#pouring || !this.#of || this.#isOff) return;
+    this.#last = { point, state };
     this.#lagBytes = point.inputBytes - this.#savedTo;
     if (this.#saving || this.#lagBytes < stepBytesOf(this.#of.sizeBytes)) return;
-    this.#saving = this.#save(point).finally(() => (this.#saving = undefined));
+    this.#saving = this.#save(this.#last).finally(() => (this.#saving = undefined));
   }
 
   /** A disk slower than the network would let a restart lose ever more: then it is waited for. */
@@ -151,14 +214,14 @@ export class CheckpointKeeper {
 
   /** Before the commit: a finished disk has no checkpoint. */
   async end(): Promise<void> {
-    this.#isOff = true;
+    this.#turnOff();
     await this.#saving;
     if (this.hasSaved || this.#hasMarked) await this.remove();
   }
 
   /** Nothing is written any more; what was stays. */
   async rest(): Promise<void> {
-    this.#isOff = true;
+    this.#turnOff();
     await this.#saving;
   }
 
@@ -168,14 +231,14 @@ export class CheckpointKeeper {
     this.#hasMarked = false;
     await removeCheckpointFile(this.#place.path).catch((cause: unknown) => {
       // One that cannot be removed could later be taken for the new target's.
-      this.#isOff = true;
+      this.#turnOff();
       this.#log.warn("Removing a checkpoint failed", { path: this.#place.path, error: cause });
     });
   }
 
   async #read(): Promise<Checkpoint | string | undefined> {
-    const text = await readCheckpointFile(this.#place.path);
-    return text === undefined ? undefined : readCheckpoint(text);
+    const bytes = await readCheckpointFile(this.#place.path);
+    return bytes && readCheckpoint(bytes);
   }
 
   #mismatch(found: Checkpoint): string | undefined {
@@ -185,34 +248,36 @@ export class CheckpointKeeper {
   }
 
   /** Trouble here is none of the import's: it goes on without. */
-  async #save({ inputBytes, outputBytes, state }: DecodePoint): Promise<void> {
+  async #save({ point: { inputBytes, outputBytes, state }, state: stateOf }: Reached): Promise<void> {
     const pouring = this.#pouring;
-    if (!pouring || !this.#of) return;
+    // Before anything is waited for: the road goes on meanwhile.
+    const pass = stateOf?.();
+    if (!pouring || !this.#of || (stateOf && !pass)) return;
     try {
       const digest = this.#digest?.at(inputBytes);
       const tables = this.#tables;
       const sink = await this.#sink.mark?.();
-      if (!sink) {
-        this.#isOff = true;
-        return;
-      }
+      if (!sink) return this.#turnOff();
       const { layer, ...rest } = pouring;
-      const text = writeCheckpoint({
-        ...this.#of,
-        ...rest,
-        ...(layer ? { layer } : {}),
-        inputBytes,
-        outputBytes,
-        ...(state === undefined ? {} : { decoderState: state }),
-        ...(digest ? { digest } : {}),
-        ...(tables === undefined ? {} : { tables }),
-        sink,
-      });
-      await writeCheckpointFile(this.#place.path, text);
+      const bytes = writeCheckpoint(
+        {
+          ...this.#of,
+          ...rest,
+          ...(layer ? { layer } : {}),
+          inputBytes,
+          outputBytes,
+          ...(state === undefined ? {} : { decoderState: state }),
+          ...(digest ? { digest } : {}),
+          ...(tables === undefined ? {} : { tables }),
+          sink,
+        },
+        pass,
+      );
+      await writeCheckpointFile(this.#place.path, bytes);
       this.hasSaved = true;
       this.#savedTo = inputBytes;
     } catch (cause) {
-      this.#isOff = true;
+      this.#turnOff();
       this.#log.warn("Writing a checkpoint failed; the import goes on without", { error: cause });
     }
   }

@@ -1,13 +1,15 @@
 // What a checkpoint says, and the reading of one. It lies on the volume, so nothing in it is believed before it was looked at.
 import { createHash } from "node:crypto";
 import { isSavedDigest, type SavedDigest } from "../../lib/syscalls-digest.ts";
+import { mostStateBytes, readPassState, type PassState } from "../qcow2/pass-state.ts";
 import type { Compression } from "../sniff.ts";
 import type { SinkMark, Source, SourceFacts } from "../types.ts";
 
 /** Another version is never read: the import starts over. */
 export const checkpointFormat = 1;
-/** A checkpoint takes less than a kilobyte; the state of a decoder may take some more. */
-export const longestCheckpointBytes = 256 * 1024;
+/** What is told in words takes less than a kilobyte; the state of a decoder may take some more. */
+const longestTextBytes = 256 * 1024;
+export const longestCheckpointBytes = longestTextBytes + mostStateBytes;
 
 /** What must be the same for the rest of the bytes to fit to those that are there. */
 export interface CheckpointOf {
@@ -36,18 +38,27 @@ export interface Checkpoint extends CheckpointOf {
   /** Hash over the tables that were used before their bytes came by. */
   readonly tables?: string;
   readonly sink: SinkMark;
+  /** Of a qcow2 that came as a stream: what its pass knew. */
+  readonly pass?: PassState;
 }
 
-export const writeCheckpoint = (checkpoint: Checkpoint): string => JSON.stringify({ checkpointFormat, ...checkpoint });
+/** One line of JSON, and behind it the pass's state as bytes. */
+export function writeCheckpoint(checkpoint: Omit<Checkpoint, "pass">, pass?: Buffer): Buffer {
+  const text = JSON.stringify({ checkpointFormat, ...checkpoint, ...(pass ? { passBytes: pass.length } : {}) });
+  return Buffer.concat([Buffer.from(`${text}\n`), ...(pass ? [pass] : [])]);
+}
 
 /** In place of a checkpoint while there is no place to go on from. */
 export const begunMark = JSON.stringify({ checkpointFormat, begun: true });
 
 /** @returns the checkpoint; or why it is none */
-export function readCheckpoint(text: string): Checkpoint | string {
+export function readCheckpoint(bytes: Buffer): Checkpoint | string {
+  const lineEnd = bytes.indexOf("\n");
+  const end = lineEnd < 0 ? bytes.length : lineEnd;
+  if (end > longestTextBytes) return "it is too long";
   let said: unknown;
   try {
-    said = JSON.parse(text);
+    said = JSON.parse(bytes.toString("utf8", 0, end));
   } catch {
     return "it is no JSON";
   }
@@ -71,7 +82,12 @@ export function readCheckpoint(text: string): Checkpoint | string {
     return "its digest does not fit the checksum";
   if (!isObject(sink) || ![sink.virtualSizeBytes, sink.sizeBytes, sink.writtenBytes].every(isCount))
     return "its target is not told";
-  return said as unknown as Checkpoint;
+  const { passBytes, ...checkpoint } = said;
+  if (passBytes === undefined) return checkpoint as unknown as Checkpoint;
+  if (road !== "one-pass") return "only a qcow2 has a pass";
+  const rest = bytes.subarray(end + 1);
+  const pass = passBytes === rest.length ? readPassState(rest, sizeBytes as number) : undefined;
+  return pass ? { ...(checkpoint as unknown as Checkpoint), pass } : "the state of its pass makes no sense";
 }
 
 /** @returns what differs; undefined when it is of the same import */
@@ -86,10 +102,11 @@ const compressions: readonly unknown[] = ["gz", "xz", "zst"] satisfies Compressi
 export function checkpointOf(
   owner: string,
   source: Source,
-  { sizeBytes, validator, ranges }: SourceFacts,
+  { sizeBytes, validator = source.isSentOn ? "" : undefined, ranges }: SourceFacts,
   checksum: string,
 ): CheckpointOf | undefined {
-  if (!ranges || sizeBytes === undefined || validator === undefined || source.identity === undefined) return undefined;
+  if (sizeBytes === undefined || validator === undefined || source.identity === undefined) return undefined;
+  if (!ranges && !source.isSentOn) return undefined;
   const hashed = createHash("sha256").update(source.identity).digest("hex");
   return { owner, source: hashed, sizeBytes, validator, checksum: checksum.trim().toLowerCase() };
 }

@@ -61,14 +61,7 @@ export class EntryHeap {
   /** The first entry of the file; undefined when there is none. */
   first(): Entry | undefined {
     this.#settle();
-    if (this.#count === 0) return undefined;
-    const what = this.#what[0] ?? 0;
-    return {
-      kind: Math.floor(what / kindShift) as EntryKind,
-      host: this.#host[0] ?? 0,
-      length: what % kindShift,
-      guest: this.#guest[0] ?? 0,
-    };
+    return this.#count === 0 ? undefined : this.#at(0);
   }
 
   /** Leaves the beginning of the first entry out: so many of its bytes are dealt with. */
@@ -93,10 +86,26 @@ export class EntryHeap {
     if (last > 0) this.#sink(this.#host[last] ?? 0, this.#guest[last] ?? 0, this.#what[last] ?? 0);
   }
 
+  /** All of them, in no order. */
+  all(): Entry[] {
+    this.#settle();
+    return Array.from({ length: this.#count }, (_, at) => this.#at(at));
+  }
+
   clear(): void {
     this.#count = 0;
     this.#run = undefined;
     this.tables = 0;
+  }
+
+  #at(index: number): Entry {
+    const what = this.#what[index] ?? 0;
+    return {
+      kind: Math.floor(what / kindShift) as EntryKind,
+      host: this.#host[index] ?? 0,
+      length: what % kindShift,
+      guest: this.#guest[index] ?? 0,
+    };
   }
 
   #settle(): boolean {

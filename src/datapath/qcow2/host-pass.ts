@@ -7,6 +7,7 @@ import type { Qcow2Header } from "./header.ts";
 import { HostWindow } from "./host-window.ts";
 import type { LateBytes } from "./late-bytes.ts";
 import { PassDeclined } from "./pass-declined.ts";
+import type { PassState } from "./pass-state.ts";
 import { checkTable } from "./table-walk.ts";
 
 const MIB = 1024 * 1024;
@@ -30,7 +31,9 @@ export interface HostPassOptions {
   late?: LateBytes;
   /** Offset of the file that the input begins at: everything below it was placed before. Default 0. */
   startAt?: number;
-  /** Told a rising offset of the file below which everything is placed. Not in a stream. */
+  /** In a stream that begins at `startAt`: what the pass before knew there; its plan and its late bytes are in `plan` and `late`. */
+  from?: Pick<PassState, "coveredTo" | "deferred">;
+  /** Told a rising offset of the file below which everything is placed; in a stream that, or in `state`. */
   onLowWater?: (offset: number) => void;
   signal: AbortSignal;
   /** The bytes are the caller's again when it resolves. Calls may overlap, and take effect in their order. */
@@ -51,10 +54,14 @@ export class HostPass {
   #onTheWay: Promise<void>[] = [];
   #onTheWayBytes = 0;
   /** Tables for which the plan had no room: they are read again at the end. */
-  readonly #deferred: Entry[] = [];
+  #deferred: Entry[] = [];
+  /** It waits for bytes, and everything is as it was told by onLowWater. */
+  #isAtRest = false;
 
   constructor(options: HostPassOptions) {
     this.#options = options;
+    this.#coveredTo = options.from?.coveredTo ?? 0;
+    this.#deferred.push(...(options.from?.deferred ?? []));
     this.#window.moveTo(options.startAt ?? 0);
   }
 
@@ -67,6 +74,15 @@ export class HostPass {
       // None of them may still look at a buffer, or fail unheard, when the caller goes on.
       await Promise.allSettled(this.#onTheWay);
     }
+  }
+
+  /**
+   * In a stream, while it waits for bytes or is done: all but the head of what goes on at the place that onLowWater was told.
+   * Undefined at other times, or when some of it is too far away.
+   */
+  state(): Omit<PassState, "head"> | undefined {
+    const late = this.#isAtRest ? this.#options.late?.state() : undefined;
+    return late && { ...late, coveredTo: this.#coveredTo, plan: this.#options.plan.all(), deferred: this.#deferred };
   }
 
   async #runPlan(): Promise<void> {
@@ -91,6 +107,7 @@ export class HostPass {
     }
     if (late && this.#deferred.length > 0) await this.#readDeferred();
     late?.clear();
+    this.#isAtRest = true;
     signal.throwIfAborted();
   }
 
@@ -117,13 +134,15 @@ export class HostPass {
 
   /** @param firstOpen where the first entry begins that is not placed @returns false at the end of the file */
   async #readOn(firstOpen: number): Promise<boolean> {
-    const { input, signal, late, onLowWater } = this.#options;
+    const { input, signal, onLowWater } = this.#options;
     if (this.#isAtEnd) return false;
     await this.#landed();
     signal.throwIfAborted();
     this.#window.settle();
-    if (!late) onLowWater?.(Math.min(firstOpen, this.#window.end));
+    onLowWater?.(Math.min(firstOpen, this.#window.end));
+    this.#isAtRest = true;
     const chunk = await input.next();
+    this.#isAtRest = false;
     if (chunk) this.#window.append(chunk);
     else this.#isAtEnd = true;
     return chunk !== undefined;
@@ -292,14 +311,15 @@ export class HostPass {
 
   /** Everything has come by: what these tables point to is kept, or placed. */
   async #readDeferred(): Promise<void> {
-    while (await this.#readOn(0)) await this.#letGoBelow(this.#window.end);
-    await this.#letGoBelow(this.#window.end);
+    do await this.#letGoBelow(this.#window.end);
+    while (await this.#readOn(Infinity));
     const { late } = this.#options;
     for (const entry of this.#deferred) {
       const table = await late?.read(entry.host, entry.length);
       if (table?.length !== entry.length) throw new PassDeclined("a table that was put off is gone");
       await this.#see(entry, table, Infinity);
     }
+    this.#deferred = [];
   }
 }
 

@@ -5,6 +5,7 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../lib/faults.ts";
 import { targetFault } from "../sinks/index.ts";
+import type { KeptStretch } from "./pass-state.ts";
 
 const MIB = 1024 * 1024;
 const pieceBytes = MIB;
@@ -66,6 +67,16 @@ export class KeptBytes {
       at += count;
     }
     return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** In the order of the file; undefined when some of it is not in memory. */
+  all(): KeptStretch[] | undefined {
+    const some: KeptStretch[] = [];
+    for (const { host, length, memory } of this.#stretches) {
+      if (!memory) return undefined;
+      some.push({ host, bytes: memory.subarray(0, length) });
+    }
+    return some;
   }
 
   /** Nothing of it is wanted any more. */

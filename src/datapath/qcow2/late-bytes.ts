@@ -2,6 +2,7 @@
 // were placed are on the target.
 import type { KeptBytes } from "./kept-bytes.ts";
 import { PassDeclined } from "./pass-declined.ts";
+import type { PassState } from "./pass-state.ts";
 import { PlacedClusters } from "./placed-clusters.ts";
 
 export interface LateBytesOptions {
@@ -49,6 +50,18 @@ export class LateBytes {
       done += part.length;
     }
     return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** What another process has to know of it; undefined when it is not to be had at once. */
+  state(): Pick<PassState, "placed" | "kept"> | undefined {
+    const kept = this.#options.kept.all();
+    return kept && { placed: this.#placed.all(), kept };
+  }
+
+  /** Goes on with what another process knew. @throws as `keep` and `notePlaced` */
+  async restore({ placed, kept }: Pick<PassState, "placed" | "kept">): Promise<void> {
+    for (const { host, length, guest, isCompressed } of placed) this.notePlaced(host, length, guest, isCompressed);
+    for (const { host, bytes } of kept) await this.keep(host, bytes);
   }
 
   /** Nothing of it is wanted any more. */

@@ -51,11 +51,23 @@ export class PlacedClusters {
       if ((this.#host[middle] ?? 0) <= host) low = middle + 1;
       else high = middle;
     }
-    if (low === 0) return undefined;
-    const begin = this.#host[low - 1] ?? 0;
-    const length = this.#length[low - 1] ?? 0;
-    if (host >= begin + Math.abs(length)) return undefined;
-    return { host: begin, length: Math.abs(length), guest: this.#guest[low - 1] ?? 0, isCompressed: length < 0 };
+    const found = low === 0 ? undefined : this.#record(low - 1);
+    return found && host < found.host + found.length ? found : undefined;
+  }
+
+  /** In the order of the file. */
+  all(): Placed[] {
+    return Array.from({ length: this.#count }, (_, index) => this.#record(index));
+  }
+
+  #record(index: number): Placed {
+    const length = this.#length[index] ?? 0;
+    return {
+      host: this.#host[index] ?? 0,
+      length: Math.abs(length),
+      guest: this.#guest[index] ?? 0,
+      isCompressed: length < 0,
+    };
   }
 
   clear(): void {

@@ -1,5 +1,6 @@
 // The one-pass road: a qcow2 goes through once, in the file's order, and each cluster lands at its place. Where ranges exist its
 // tables are read before; in a mere stream they are taken as they come by.
+import { Fault } from "../../lib/faults.ts";
 import { enterStage } from "../progress.ts";
 import { EntryHeap } from "../qcow2/entry-heap.ts";
 import { neededL1Entries, readHeader, type Qcow2Header } from "../qcow2/header.ts";
@@ -7,6 +8,7 @@ import { HostPass } from "../qcow2/host-pass.ts";
 import { KeptBytes } from "../qcow2/kept-bytes.ts";
 import { LateBytes } from "../qcow2/late-bytes.ts";
 import { PassDeclined } from "../qcow2/pass-declined.ts";
+import { writePassState } from "../qcow2/pass-state.ts";
 import { planRanged, planStream, type RangedPlan } from "../qcow2/ranged-plan.ts";
 import { TableCheck } from "../qcow2/table-check.ts";
 import { tooSmall } from "../sinks/index.ts";
@@ -77,7 +79,8 @@ function targetOf({ sink, progress, startAt, pace }: RoadJob, { virtualSizeBytes
 /** @returns undefined where only the stream is left */
 async function planOf(job: RoadJob, header: Qcow2Header, check?: TableCheck): Promise<RangedPlan | undefined> {
   const { peeled, source, sourceBytes, ranges, progress, signal } = job;
-  if (!source.read || !ranges || sourceBytes === undefined || peeled.layers.length > 0) return undefined;
+  // What a stream's pass knows, it goes on with as a stream.
+  if (job.startState || !source.read || !ranges || sourceBytes === undefined || peeled.layers.length > 0) return undefined;
   const read: NonNullable<Source["read"]> = source.read.bind(source);
   return await planRanged({
     header,
@@ -125,32 +128,52 @@ async function passPlanned(
 }
 
 async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Promise<void> {
-  const { peeled, sink, scratch, progress, signal, sourceIsWhole } = job;
+  const { peeled, source, sink, scratch, progress, signal, sourceIsWhole, startAt, startState, onLowWater, onTaken } = job;
   const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(sink.availableBytes);
   const kept = new KeptBytes({
     scratch,
     onScratch: (bytes) => (progress.scratchPeakBytes = bytes),
   });
   const plan = new EntryHeap(header.clusterBytes);
-  planStream(plan, header.l1Offset, neededL1Entries(header));
+  const late = new LateBytes({ kept, readPlaced: sink.read?.bind(sink) });
   // No skipping: a stream has to be read to its end in any case.
   const input = onePassInput(job);
   const next = async (): Promise<Buffer | undefined> => {
     if (input.position > mostBytes) throw unpacksTooFar(mostBytes);
+    onTaken?.(input.position);
     return await input.next();
   };
   try {
-    await new HostPass({
+    // A checkpoint speaks of a target that is begun, also while all that came waits for its tables.
+    if (source.isSentOn) await target.begin();
+    if (startState) {
+      for (const { kind, host, length, guest } of startState.plan) plan.push(kind, host, length, guest);
+      await late.restore(startState);
+    } else if (startAt !== undefined) {
+      throw new Fault("SourceChanged", "the image was taken in another way before the restart");
+    } else planStream(plan, header.l1Offset, neededL1Entries(header));
+    const pass = new HostPass({
       header,
       input: { next },
       plan,
-      late: new LateBytes({ kept, readPlaced: sink.read?.bind(sink) }),
+      late,
+      ...(startAt === undefined ? {} : { startAt }),
+      ...(startState ? { from: startState } : {}),
+      onLowWater: (offset) => onLowWater?.(offset, stateOf),
       signal,
       place: (guest, bytes) => target.place(guest, bytes),
-    }).run();
+    });
+    const stateOf = (): Buffer | undefined => {
+      const state = pass.state();
+      return state && writePassState({ ...state, head: peeled.head });
+    };
+    await pass.run();
+    for (;;) {
+      onLowWater?.(input.position, stateOf);
+      if (!(await next())) break;
+    }
   } finally {
     await kept.close();
   }
-  while (await next());
   await sourceIsWhole();
 }

@@ -2,6 +2,7 @@
 import type { Log } from "../../lib/log.ts";
 import type { DiskFormat } from "../sniff.ts";
 import type { Peeled } from "../peel.ts";
+import type { PassState } from "../qcow2/pass-state.ts";
 import type { Progress, Sink, Source } from "../types.ts";
 
 export interface ScratchPlace {
@@ -30,12 +31,19 @@ export interface RoadJob {
   /** A road that works on after every byte is there and checked says so by it; may be called again. */
   onReceived?: (() => void) | undefined;
   /**
-   * Of the one-pass road with ranges: everything below this offset of the source is on the target, which is gone on with as it
-   * is. The body begins there; `peeled.head` is the beginning of the image all the same.
+   * Of the one-pass road: everything below this offset of the source is on the target, which is gone on with as it is, or in
+   * `startState`. The body begins there; `peeled.head` is the beginning of the image all the same.
    */
   startAt?: number;
-  /** Of the same road: told a rising offset of the source below which every cluster was given to the sink. */
-  onLowWater?: (offset: number) => void;
+  /** In a stream: what the pass before knew at startAt. */
+  startState?: PassState;
+  /**
+   * Of the same road: told a rising offset of the source below which every cluster was given to the sink. @param state where the
+   * road needs it to begin there: undefined while it is not to be had
+   */
+  onLowWater?: (offset: number, state?: () => Buffer | undefined) => void;
+  /** Told before more bytes of the source are waited for: all of them below were taken, and what comes of them was handed on. */
+  onTaken?: (offset: number) => void;
   /** Of the straight road: the disk below this is on the target, and the body begins there. Default 0. */
   startOutput?: number;
   /** Of the same road: told a rising offset of the disk below which everything was given to the sink. */

@@ -5,7 +5,7 @@ import type { RoadEnd, RoadJob } from "./road.ts";
 
 /** @throws Fault of the source, the decoders or the sink */
 export async function goStraight(job: RoadJob): Promise<RoadEnd> {
-  const { peeled, sink, sourceBytes, progress, sourceIsWhole, startOutput, onPlaced, pace } = job;
+  const { peeled, sink, sourceBytes, progress, sourceIsWhole, startOutput, onPlaced, onTaken, pace } = job;
   const isPlain = peeled.layers.length === 0;
   // Under compression the size shows only at the end: the sink bounds what it takes.
   if (startOutput === undefined) await sink.begin(isPlain ? (sourceBytes ?? 0) : 0);
@@ -16,6 +16,7 @@ export async function goStraight(job: RoadJob): Promise<RoadEnd> {
     offset += chunk.length;
     giveBack(chunk);
     onPlaced?.(offset);
+    if (isPlain) onTaken?.(offset);
     await pace?.();
     progress.bytesDone = progress.bytesRead;
     progress.bytesWritten = sink.writtenBytes ?? offset;

@@ -24,11 +24,6 @@ export interface FilesystemSinkOptions {
   preallocate?: boolean;
   /** Size of the volume where it is a mere folder of the host; default: what the file system says. */
   volumeBytes?: number | undefined;
-  /**
-   * The first so many bytes of the part file are an earlier process's, synced, and of the same disk: they stay, writes below
-   * are taken for granted. The first begin() only; later ones start from nothing. Default 0.
-   */
-  resumeBytes?: number | undefined;
   /** Ends the long passes of preallocation. */
   signal?: AbortSignal;
   log?: Log;
@@ -61,9 +56,6 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
   let sizeBytes = 0;
   /** Preallocation asked for, and fallocate refused: zeros are written instead. */
   let fillByHand = false;
-  /** Bytes of an earlier process that are kept. */
-  let keptBytes = options.resumeBytes ?? 0;
-  let isBegun = false;
 
   const opened = (): RawTarget => {
     if (!target) throw new Error("begin() comes before writing");
@@ -87,15 +79,12 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     if (virtualSizeBytes > availableBytes) throw tooSmall(virtualSizeBytes, availableBytes);
     await target?.close();
     target = undefined;
-    if (isBegun) keptBytes = 0;
-    isBegun = true;
     // The file of an earlier import goes first: its space was counted as free, and it must not pass for this one's result.
     await guarded(`replace ${path}`, async () => {
-      if (keptBytes === 0) await unlinkIfAny(partPath);
+      await unlinkIfAny(partPath);
       await unlinkIfAny(path);
     });
-    const fresh = keptBytes === 0 ? constants.O_CREAT | constants.O_EXCL : 0;
-    const flags = constants.O_RDWR | constants.O_NOFOLLOW | fresh;
+    const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_CREAT | constants.O_EXCL;
     const handle = await guarded(`create ${partPath}`, () => open(partPath, flags, 0o600));
     target = new RawTarget({
       handle,
@@ -108,11 +97,7 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     });
     fillByHand = false;
     sizeBytes = virtualSizeBytes;
-    await target.step("truncate", async () => {
-      // What lies behind the kept bytes may be anything.
-      if (keptBytes > 0) await handle.truncate(keptBytes);
-      await handle.truncate(virtualSizeBytes);
-    });
+    await target.step("truncate", () => handle.truncate(virtualSizeBytes));
     await allocate(target, Math.max(virtualSizeBytes, growthBytes));
     return target;
   }
@@ -132,13 +117,12 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
       limitBytes: availableBytes,
       skipZeros,
       stale: false,
+      isBegun: true,
       signal: options.signal,
     });
     target.writtenBytes = from.writtenBytes;
     target.endBytes = placedBytes ?? 0;
     sizeBytes = from.virtualSizeBytes;
-    isBegun = true;
-    keptBytes = 0;
     // What was written behind it is written again, or was never to be.
     if (placedBytes !== undefined && skipZeros) {
       await target.step("truncate", () => handle.truncate(placedBytes));
@@ -190,17 +174,7 @@ export async function filesystemSink(options: FilesystemSinkOptions): Promise<Si
     async begin(virtualSizeBytes) {
       await begin(virtualSizeBytes);
     },
-    async write(offset, bytes) {
-      const raw = opened();
-      const kept = Math.max(0, Math.min(keptBytes - offset, bytes.length));
-      if (kept > 0) raw.countAsWritten(offset, kept);
-      if (kept < bytes.length) await raw.write(offset + kept, kept > 0 ? bytes.subarray(kept) : bytes);
-    },
-    async sync() {
-      const raw = opened();
-      await raw.flush();
-      await raw.step("fdatasync", () => raw.handle.datasync());
-    },
+    write: async (offset, bytes) => opened().write(offset, bytes),
     read: async (offset, into) => opened().read(offset, into),
     zero: async (offset, length) => opened().zero(offset, length),
     async lend(virtualSizeBytes) {

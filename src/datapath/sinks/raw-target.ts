@@ -26,6 +26,8 @@ export interface RawTargetOptions {
   skipZeros: boolean;
   /** What was there before is still there: the rest of a block written in part is zeroed with it. */
   stale: boolean;
+  /** An earlier process began this disk, and wrote what only the disk itself can tell. Default false. */
+  isBegun?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -90,6 +92,7 @@ export class RawTarget {
   read(offset: number, into: Buffer): Promise<void> {
     return this.#inTurn(async () => {
       await this.#settle();
+      if (this.#options.isBegun) return await this.#guard("read", () => readFully(this.handle, into, offset));
       into.fill(0);
       const end = offset + into.length;
       const blocks = this.#written.runs(Math.floor(offset / BLOCK_BYTES), Math.ceil(end / BLOCK_BYTES), true);

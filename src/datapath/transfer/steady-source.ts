@@ -47,6 +47,7 @@ class Steady implements SteadySource {
   readonly name: string;
   readonly localPath?: string;
   readonly identity?: string;
+  readonly isSentOn?: boolean;
   readonly read?: NonNullable<Source["read"]>;
   hasGuessed = false;
   readonly #source: Source;
@@ -61,6 +62,7 @@ class Steady implements SteadySource {
     this.name = source.name;
     if (source.localPath !== undefined) this.localPath = source.localPath;
     if (source.identity !== undefined) this.identity = source.identity;
+    if (source.isSentOn !== undefined) this.isSentOn = source.isSentOn;
     if (source.read) {
       const readOnce = source.read.bind(source);
       this.read = (offset, into, signal) => this.#trying(() => readOnce(offset, into, signal), offset, signal);

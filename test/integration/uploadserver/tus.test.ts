@@ -1,13 +1,22 @@
 // Resumable uploads on the server: the protocol's words, drops, a killed server, and what is read again afterwards.
-import { readdir, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { withLateTable } from "../../support/late-tables.ts";
 import { makePod, MiB } from "../importer/world.ts";
 import { useUploads } from "./uploads.ts";
 import { ask, diskOf, openConnection, type Ask, type Said, type Server, type StartOptions } from "./world.ts";
 
-const { images, qcow2, vmdk, serve, expectDone } = useUploads();
+const { images, qcow2, vmdk, folder, serve, expectDone } = useUploads();
+let squeezed = Buffer.alloc(0);
+beforeAll(async () => {
+  const path = join(folder(), "squeezed.qcow2");
+  execFileSync("qemu-img", ["convert", "-c", "-f", "raw", "-O", "qcow2", images().raw, path]);
+  squeezed = await readFile(path);
+});
 const spoken = { "tus-resumable": "1.0.0" };
 const root = "/v1beta1/upload-tus";
 const octets = "application/offset+octet-stream";
@@ -161,27 +170,97 @@ describe("a server that is killed", () => {
     return await serve({ ...options, pod: before.pod });
   };
 
-  test.each(["SIGKILL", "SIGTERM"] as const)("raw, %s: at most one chunk is sent again", async (how) => {
+  const device = "/dev/cdi-block-volume";
+  const kinds = [
+    { kind: "raw", bytes: () => images().bytes, part: 4 },
+    { kind: "qcow2", bytes: () => qcow2(), part: 5 },
+    { kind: "compressed qcow2", bytes: () => squeezed, part: 5 },
+    { kind: "qcow2 whose table comes last", bytes: () => withLateTable(qcow2(), 0), part: 5 },
+  ];
+  const rows = kinds.flatMap((row) => [
+    { ...row, how: "SIGKILL" as const, on: "a file" },
+    { ...row, how: "SIGTERM" as const, on: "a device" },
+  ]);
+
+  test.each(rows)("$kind on $on, $how: at most one chunk is sent again", async ({ bytes, part, how, on }) => {
+    const isDevice = on === "a device";
+    const pod = await makePod(isDevice ? { blockBytes: 64 * MiB, checkpoint: true } : {});
+    const options: StartOptions = { pod, ...(isDevice ? { config: { destination: device } } : {}) };
+    try {
+      const first = await serve(options);
+      const whole = bytes();
+      const step = Math.ceil(whole.length / part);
+      const path = await create(first, whole.length);
+      for (let at = 0; at < 2 * step; at += step) {
+        expect((await patch(first, path, at, whole.subarray(at, at + step))).status).toBe(204);
+      }
+      await brokenPatch(first, path, 2 * step, whole.subarray(2 * step), step / 2);
+      const second = await restart(first, how, options);
+      if (!isDevice) expect(await readdir(pod.at("/data"))).not.toContain("disk.img");
+      const offset = await offsetOf(second, path);
+      expect(offset).toBeGreaterThan(2 * step - 2 ** 16);
+      expect(offset).toBeLessThanOrEqual(2 * step + step / 2);
+      expect((await ask(second, { body: whole })).status).toBe(503);
+      const third = await restart(second, how, options);
+      const { said, sent } = await sendRest(third, path, whole, step);
+      expect(said.status).toBe(204);
+      expect(sent).toBeLessThan(whole.length - step);
+      if (!isDevice) return await expectDone(third);
+      expect(await third.ended).toMatchObject({ exit: 0 });
+      const disk = await readFile(pod.at(device));
+      const { bytes: wanted } = images();
+      expect(disk.subarray(0, wanted.length).equals(wanted)).toBe(true);
+      expect(disk.subarray(wanted.length).equals(Buffer.alloc(disk.length - wanted.length))).toBe(true);
+      expect(await readdir(pod.at("/checkpoint"))).toEqual([]);
+    } finally {
+      await pod.remove();
+    }
+  });
+
+  test("all is there when it is killed: the next one finishes the disk by itself", async () => {
     const pod = await makePod();
     try {
       const first = await serve({ pod });
       const { bytes } = images();
       const path = await create(first, bytes.length);
-      for (let at = 0; at < 2 * chunk; at += chunk) {
-        expect((await patch(first, path, at, bytes.subarray(at, at + chunk))).status).toBe(204);
-      }
-      await brokenPatch(first, path, 2 * chunk, bytes.subarray(2 * chunk), chunk / 2);
-      const second = await restart(first, how, {});
-      expect(await readdir(pod.at("/data"))).not.toContain("disk.img");
-      const offset = await offsetOf(second, path);
-      expect(offset).toBeGreaterThanOrEqual(2 * chunk);
-      expect(offset).toBeLessThanOrEqual(2 * chunk + chunk / 2);
-      expect((await ask(second, { body: bytes })).status).toBe(503);
-      const third = await restart(second, how, {});
-      const { said, sent } = await sendRest(third, path, bytes, chunk);
-      expect(said.status).toBe(204);
-      expect(sent).toBeLessThanOrEqual(bytes.length - 2 * chunk);
-      await expectDone(third);
+      const last = bytes.length - 1000;
+      expect((await patch(first, path, 0, bytes.subarray(0, last))).status).toBe(204);
+      first.kill("SIGSTOP");
+      const text = await readFile(pod.at("/data/disk.img.part.checkpoint"), "utf8");
+      first.kill("SIGKILL");
+      await first.ended;
+      const part = await open(pod.at("/data/disk.img.part"), "r+");
+      await part.write(bytes.subarray(last), 0, 1000, last);
+      await part.close();
+      const whole = { ...(JSON.parse(text) as object), inputBytes: bytes.length, outputBytes: bytes.length };
+      await writeFile(pod.at("/data/disk.img.part.checkpoint"), JSON.stringify(whole));
+      await expectDone(await serve({ pod }));
+    } finally {
+      await pod.remove();
+    }
+  });
+
+  test.each([
+    ["is gone", () => undefined],
+    ["is another's", () => "{}"],
+    ["is of a pass that makes no sense", (text: string) => text.slice(0, -9)],
+  ])("a checkpoint that %s: from 0 again, and right", async (_, spoil) => {
+    const pod = await makePod();
+    try {
+      const first = await serve({ pod });
+      const whole = qcow2();
+      const half = Math.floor(whole.length / 2);
+      const path = await create(first, whole.length);
+      expect((await patch(first, path, 0, whole.subarray(0, half))).status).toBe(204);
+      first.kill("SIGKILL");
+      await first.ended;
+      const place = pod.at("/data/disk.img.part.checkpoint");
+      const text = spoil(await readFile(place, "latin1"));
+      await (text === undefined ? rm(place) : writeFile(place, text, "latin1"));
+      const second = await serve({ pod });
+      expect(await offsetOf(second, path)).toBe(0);
+      expect((await sendRest(second, path, whole, half)).said.status).toBe(204);
+      await expectDone(second);
     } finally {
       await pod.remove();
     }
@@ -196,7 +275,6 @@ describe("a server that is killed", () => {
       expect((await patch(first, path, 0, bytes.subarray(0, chunk))).status).toBe(204);
       first.kill("SIGKILL");
       await first.ended;
-      const { open } = await import("node:fs/promises");
       const part = await open(pod.at("/data/disk.img.part"), "r+");
       await part.write(randomBytes(3 * chunk), 0, 3 * chunk, chunk);
       await part.close();
@@ -228,10 +306,7 @@ describe("a server that is killed", () => {
   test.each([
     ["no JSON", "{"],
     ["another's", JSON.stringify({ version: 9, id: "0123456789abcdef", sizeBytes: 1, fileName: "", durableBytes: 0 })],
-    [
-      "more safe than there is",
-      JSON.stringify({ version: 1, id: "0123456789abcdef", sizeBytes: 1, fileName: "", durableBytes: 2 }),
-    ],
+    ["of no size", JSON.stringify({ version: 2, id: "0123456789abcdef", sizeBytes: -1, fileName: "" })],
     ["endless", "[".repeat(100_000)],
   ])("a record on the volume that is %s is none", async (_, text) => {
     const pod = await makePod();

@@ -7,7 +7,7 @@ import {
   removeCheckpointFile,
   writeCheckpointFile,
 } from "../../../src/datapath/checkpoint/file.ts";
-import { differenceOf, readCheckpoint, writeCheckpoint } from "../../../src/datapath/checkpoint/record.ts";
+import { differenceOf, longestCheckpointBytes, readCheckpoint, writeCheckpoint } from "../../../src/datapath/checkpoint/record.ts";
 import type { Checkpoint } from "../../../src/datapath/checkpoint/record.ts";
 import { makeFolder } from "../../support/loop.ts";
 
@@ -28,7 +28,7 @@ const summed: Checkpoint = {
   checksum: `sha256:${"0".repeat(64)}`,
   digest: { algorithm: "sha256", bytes: 512, words: "00".repeat(32) },
 };
-const read = (fields: object): unknown => readCheckpoint(JSON.stringify({ checkpointFormat: 1, ...fields }));
+const read = (fields: object): unknown => readCheckpoint(Buffer.from(JSON.stringify({ checkpointFormat: 1, ...fields })));
 
 test.each([good, summed, { ...good, layer: "xz", outputBytes: 9 } as const])("a whole one is read again", (one) => {
   expect(readCheckpoint(writeCheckpoint(one))).toMatchObject(one);
@@ -40,7 +40,7 @@ test.each<[string, string]>([
   ["a list", "[]"],
   ["null", "null"],
   ["deep nesting", "[".repeat(100_000)],
-])("%s is none", (_, text) => expect(typeof readCheckpoint(text)).toBe("string"));
+])("%s is none", (_, text) => expect(typeof readCheckpoint(Buffer.from(text))).toBe("string"));
 
 test.each<[string, object]>([
   ["another version", { ...good, checkpointFormat: 2 }],
@@ -77,7 +77,7 @@ test("a file is there whole or not at all, and gone when it is removed", async (
   expect(await readCheckpointFile(path)).toBeUndefined();
   await writeCheckpointFile(path, "one");
   await writeCheckpointFile(path, "two");
-  expect(await readCheckpointFile(path)).toBe("two");
+  expect(await readCheckpointFile(path)).toEqual(Buffer.from("two"));
   expect(await readdir(folder)).toEqual(["checkpoint"]);
   await removeCheckpointFile(path);
   expect(await readdir(folder)).toEqual([]);
@@ -93,7 +93,7 @@ test.each<[string, (path: string, folder: string) => Promise<unknown>]>([
       await link(join(folder, "other"), path);
     },
   ],
-  ["one that is far too long", (path) => writeFile(path, Buffer.alloc(300 * 1024, " "))],
+  ["one that is far too long", (path) => writeFile(path, Buffer.alloc(longestCheckpointBytes + 1))],
 ])("%s is not read, and makes room for a new one", async (_, put) => {
   const folder = await makeFolder();
   const path = join(folder, "checkpoint");
@@ -101,5 +101,5 @@ test.each<[string, (path: string, folder: string) => Promise<unknown>]>([
   await expect(readCheckpointFile(path)).rejects.toThrow();
   await removeCheckpointFile(path);
   await writeCheckpointFile(path, "new");
-  expect(await readCheckpointFile(path)).toBe("new");
+  expect(await readCheckpointFile(path)).toEqual(Buffer.from("new"));
 });
