@@ -10,7 +10,14 @@ import type { ControllerOptions } from "../options.ts";
 import { importerContainer } from "../parts/fault-of-pod.ts";
 import { annotationOf } from "../parts/claim-facts.ts";
 import { importerPodName, proxyConfigMapName } from "../parts/names.ts";
-import { diskVolumes, namespaced, ownedBy, workerPodFor, type Mounted } from "../parts/worker-pod.ts";
+import {
+  checkpointVolumes,
+  diskVolumes,
+  namespaced,
+  ownedBy,
+  workerPodFor,
+  type Mounted,
+} from "../parts/worker-pod.ts";
 import { importSourceOf } from "./claim-facts.ts";
 
 export interface PodInputs {
@@ -63,11 +70,7 @@ function numbered(claim: Claim, pattern: RegExp): string[] {
 /** Volumes and where each is mounted; no path for a block device. */
 function volumesOf({ claim, config, withScratch }: PodInputs): Mounted[] {
   const name = claim.metadata.name ?? "";
-  const rows: Mounted[] = diskVolumes(claim, withScratch);
-  // A device has no place beside the disk where a restarted container could find how far it was.
-  if (claim.spec.volumeMode === "Block") {
-    rows.push({ volume: { name: "cdi-checkpoint-vol", emptyDir: { sizeLimit: "16Mi" } }, path: podPaths.checkpoint });
-  }
+  const rows: Mounted[] = [...diskVolumes(claim, withScratch), ...checkpointVolumes(claim, "16Mi")];
   const certs = annotationOf(claim, annotations.importCertConfigMap);
   if (certs) rows.push({ volume: { name: "cdi-cert-vol", configMap: { name: certs } }, path: podPaths.certs });
   if (config?.status?.importProxy?.trustedCAProxy) {

@@ -45,6 +45,15 @@ export function diskVolumes(claim: Claim, withScratch: boolean): Mounted[] {
   ];
 }
 
+/**
+ * A device has no place beside the disk where a restarted container could find how far it was.
+ * @param sizeLimit of what is kept there
+ */
+export const checkpointVolumes = (claim: Claim, sizeLimit: string): Mounted[] =>
+  isBlock(claim)
+    ? [{ volume: { name: "cdi-checkpoint-vol", emptyDir: { sizeLimit } }, path: podPaths.checkpoint }]
+    : [];
+
 /** Upstream's defaults, where CDIConfig says nothing else. */
 export const shippedResources = {
   limits: { cpu: "750m", memory: "600M" },

@@ -13,9 +13,20 @@ import { healthPath, uploadClientName, uploadPort } from "../../contract/upload-
 import { stamp } from "../../lib/clock.ts";
 import type { ControllerOptions } from "../options.ts";
 import { annotationOf } from "../parts/claim-facts.ts";
-import { diskVolumes, isBlock, namespaced, ownedBy, workerPodFor, type Mounted } from "../parts/worker-pod.ts";
+import {
+  checkpointVolumes,
+  diskVolumes,
+  isBlock,
+  namespaced,
+  ownedBy,
+  workerPodFor,
+  type Mounted,
+} from "../parts/worker-pod.ts";
 
 export const uploadContainer = "cdi-upload-server";
+
+/** Of a qcow2 in a stream two checkpoints may be there at a time, each with what its pass knows. */
+const checkpointLimit = "64Mi";
 
 export interface UploadPodInputs {
   claim: Claim;
@@ -51,7 +62,7 @@ export function uploadPodFor(inputs: UploadPodInputs): Pod {
       ...createdBy,
       [annotations.ovnOpenPorts]: JSON.stringify([{ protocol: "tcp", port: uploadPort }]),
     },
-    mounted: [...diskVolumes(claim, withScratch), certificate],
+    mounted: [...diskVolumes(claim, withScratch), ...checkpointVolumes(claim, checkpointLimit), certificate],
     container: {
       name: uploadContainer,
       image: options.uploadServerImage ?? "",

@@ -80,7 +80,8 @@ function targetOf({ sink, progress, startAt, pace }: RoadJob, { virtualSizeBytes
 async function planOf(job: RoadJob, header: Qcow2Header, check?: TableCheck): Promise<RangedPlan | undefined> {
   const { peeled, source, sourceBytes, ranges, progress, signal } = job;
   // What a stream's pass knows, it goes on with as a stream.
-  if (job.startState || !source.read || !ranges || sourceBytes === undefined || peeled.layers.length > 0) return undefined;
+  if (job.startState || !source.read || !ranges || sourceBytes === undefined || peeled.layers.length > 0)
+    return undefined;
   const read: NonNullable<Source["read"]> = source.read.bind(source);
   return await planRanged({
     header,
@@ -128,7 +129,8 @@ async function passPlanned(
 }
 
 async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Promise<void> {
-  const { peeled, source, sink, scratch, progress, signal, sourceIsWhole, startAt, startState, onLowWater, onTaken } = job;
+  const { peeled, source, sink, scratch, progress, signal, sourceIsWhole, startAt, startState, onLowWater, onTaken } =
+    job;
   const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(sink.availableBytes);
   const kept = new KeptBytes({
     scratch,

@@ -88,7 +88,16 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
     if (!handle) throw new Error("the device is closed");
     await target?.flush();
     stale = false;
-    target = new RawTarget({ handle, path, calls, limitBytes: sizeBytes, skipZeros: true, stale, isBegun: true, signal });
+    target = new RawTarget({
+      handle,
+      path,
+      calls,
+      limitBytes: sizeBytes,
+      skipZeros: true,
+      stale,
+      isBegun: true,
+      signal,
+    });
     target.writtenBytes = from.writtenBytes;
     target.endBytes = keptBytes;
     virtualBytes = from.virtualSizeBytes;

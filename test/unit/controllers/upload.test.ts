@@ -300,6 +300,7 @@ describe("the objects", () => {
       { name: "cdi-data-vol", devicePath: "/dev/cdi-block-volume" },
     ]);
     expect(envOf(pod)["DESTINATION"]).toBe("/dev/cdi-block-volume");
+    expect(pod.spec.volumes).toContainEqual({ name: "cdi-checkpoint-vol", emptyDir: { sizeLimit: "64Mi" } });
   });
 
   test("a service is headless, on the server's own port", () =>

@@ -7,7 +7,12 @@ import {
   removeCheckpointFile,
   writeCheckpointFile,
 } from "../../../src/datapath/checkpoint/file.ts";
-import { differenceOf, longestCheckpointBytes, readCheckpoint, writeCheckpoint } from "../../../src/datapath/checkpoint/record.ts";
+import {
+  differenceOf,
+  longestCheckpointBytes,
+  readCheckpoint,
+  writeCheckpoint,
+} from "../../../src/datapath/checkpoint/record.ts";
 import type { Checkpoint } from "../../../src/datapath/checkpoint/record.ts";
 import { makeFolder } from "../../support/loop.ts";
 
@@ -28,7 +33,8 @@ const summed: Checkpoint = {
   checksum: `sha256:${"0".repeat(64)}`,
   digest: { algorithm: "sha256", bytes: 512, words: "00".repeat(32) },
 };
-const read = (fields: object): unknown => readCheckpoint(Buffer.from(JSON.stringify({ checkpointFormat: 1, ...fields })));
+const read = (fields: object): unknown =>
+  readCheckpoint(Buffer.from(JSON.stringify({ checkpointFormat: 1, ...fields })));
 
 test.each([good, summed, { ...good, layer: "xz", outputBytes: 9 } as const])("a whole one is read again", (one) => {
   expect(readCheckpoint(writeCheckpoint(one))).toMatchObject(one);
