@@ -1,5 +1,6 @@
 // The importer program: settings in, one source into one volume, one ending out. It owns no process state, so that a test
 // can run it in its own process.
+import { existsSync } from "node:fs";
 import { EnvError } from "../src/contract/env.ts";
 import { metricsPort } from "../src/contract/paths.ts";
 import type { Ending } from "../src/contract/termination-log.ts";
@@ -87,12 +88,13 @@ async function runImport(
   signal: AbortSignal,
 ): Promise<End> {
   const { config } = settings;
-  const source = tellingFirstAnswer(await makeSource(settings, log), onAnswer);
+  const checkpoint = checkpointOf(settings);
+  const goesOn = !isArchive(config) && checkpoint !== undefined && existsSync(checkpoint.path);
+  const source = tellingFirstAnswer(await makeSource(settings, log, goesOn), onAnswer);
   try {
     if (isArchive(config)) return await runArchive(settings, source, progress, log, signal);
     const sink = await openTarget(settings, log, signal);
     const scratch = scratchOf(settings);
-    const checkpoint = checkpointOf(settings);
     const outcome = await importImage({
       source,
       sink,

@@ -36,8 +36,8 @@ export function checkWork(config: ImporterConfig): void {
   }
 }
 
-/** Opens nothing yet. @throws Fault ConfigInvalid for settings or mounted files that cannot be used */
-export async function makeSource(settings: Settings, log: Log): Promise<Source> {
+/** Opens nothing yet. @param beginsLater as of an http source @throws Fault ConfigInvalid for settings or mounted files that cannot be used */
+export async function makeSource(settings: Settings, log: Log, beginsLater = false): Promise<Source> {
   const { config, extraHeaders, hostsFile } = settings;
   const { httpProxy, httpsProxy, noProxy, accessKeyId, secretKey } = config;
   const isRegistry = wordOf(config) === "registry";
@@ -58,6 +58,7 @@ export async function makeSource(settings: Settings, log: Log): Promise<Source> 
     ca: [...trusted, ...proxyTrusted],
     insecure: config.insecureTls,
     addresses: settings.addresses,
+    beginsLater,
     proxy: { http: httpProxy, https: httpsProxy, noProxy },
     ...(hosts ? { hosts } : {}),
     ...(config.registryAuth ? { registryAuth: new Secret(config.registryAuth) } : {}),

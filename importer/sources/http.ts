@@ -39,6 +39,8 @@ export interface HttpSourceSettings {
   readonly idleMs?: number;
   /** Ask for no more than so many bytes from the beginning, for looking at the head alone. Default: all. */
   readonly headBytes?: number;
+  /** It is a later part that will be wanted: the first request brings next to nothing then. Default false. */
+  readonly beginsLater?: boolean;
   /** Of registries: a docker config with credentials, and Go's name of the architecture asked for. */
   readonly registryAuth?: Secret | undefined;
   readonly architecture?: string | undefined;
@@ -49,6 +51,9 @@ export interface HttpSourceSettings {
 export function httpSource(settings: HttpSourceSettings): Source {
   return new HttpSource(settings);
 }
+
+/** Enough for size, ranges and validator. */
+const laterHeadBytes = 4096;
 
 /** Statuses after which an address a redirect gave earlier is asked for anew. */
 const stale: readonly number[] = [401, 403, 404, 410];
@@ -61,6 +66,7 @@ class HttpSource implements Source {
   readonly #client: HttpClient;
   readonly #privateHeaders: readonly Header[];
   readonly #headBytes: number;
+  #beginsLater: boolean;
   readonly #log: Log;
   /** Ends every exchange of this source at close. */
   readonly #closing = new AbortController();
@@ -78,6 +84,7 @@ class HttpSource implements Source {
     this.identity = identityOf(url, [...settings.headers, ...settings.secretHeaders.map((one) => one.reveal())]);
     this.#url = url;
     this.#headBytes = settings.headBytes ?? Infinity;
+    this.#beginsLater = settings.beginsLater ?? false;
     this.#log = log.with({ source: this.name });
     const custom = parseHeaders(settings.headers, settings.secretHeaders, this.#log);
     const hasOwn = custom.some(([name]) => name.toLowerCase() === "authorization");
@@ -101,14 +108,11 @@ class HttpSource implements Source {
     signal.throwIfAborted();
     const facts = await this.facts(signal);
     const waiting = this.#waiting;
-    if (offset === 0 && waiting) {
+    if (waiting) {
       this.#waiting = undefined;
       // The server may have hung up while nobody read; then it is asked again.
-      if (!waiting.answer.body.hasFailed) return this.#handOut(waiting, signal);
-      waiting.answer.body.destroy();
-    } else if (waiting) {
+      if (offset === 0 && !waiting.answer.body.hasFailed) return this.#handOut(waiting, signal);
       // Who begins further behind has no use for it, and it keeps a connection full.
-      this.#waiting = undefined;
       waiting.answer.body.destroy();
     }
     if (facts.sizeBytes !== undefined && offset === facts.sizeBytes) return Readable.from([]);
@@ -165,7 +169,7 @@ class HttpSource implements Source {
 
   async #askFirst(signal: AbortSignal): Promise<SourceFacts> {
     this.#log.info("Asking the source for its size", {});
-    const head = this.#headBytes;
+    const head = this.#beginsLater ? laterHeadBytes : this.#headBytes;
     let first = await this.#get(signal, { range: head === Infinity ? "bytes=0-" : `bytes=0-${head - 1}` });
     const part = contentRange(first.answer.headers["content-range"]);
     const ranges = part?.first === 0 && part.total !== undefined && part.last + 1 === Math.min(head, part.total);
@@ -183,7 +187,10 @@ class HttpSource implements Source {
     if (type.startsWith("text/")) {
       this.#log.warn(`Unexpected content type '${type}'. Content might not be a KubeVirt image.`);
     }
-    this.#waiting = first;
+    if (ranges && this.#beginsLater && (part.total ?? 0) > head) answer.body.destroy();
+    else this.#waiting = first;
+    // Whoever starts over begins at the beginning.
+    this.#beginsLater = false;
     const validator = validatorOf(answer);
     const sizeBytes = ranges ? part.total : answer.body.announcedBytes;
     return {

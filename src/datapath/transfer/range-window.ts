@@ -1,7 +1,7 @@
 // A bounded stretch of a file that several requests fill at once, handed on in the file's order.
-import { handOn, largeBuffer, largeBytes } from "../buffers.ts";
+import { giveBack, handOn, largeBuffer } from "../buffers.ts";
 import type { Source } from "../types.ts";
-import { mostStreams, segmentBytes, windowBytes } from "./window-plan.ts";
+import { fewestStreams, segmentBytes, windowBytes } from "./window-plan.ts";
 
 export interface RangeWindowOptions {
   readonly read: NonNullable<Source["read"]>;
@@ -28,10 +28,9 @@ export class RangeWindow {
   readonly #signal: AbortSignal;
   /** In the file's order, without gaps. */
   #segments: Segment[] = [];
-  /** Memory of segments that were handed on. */
-  #free: Buffer[] = [];
   #askedTo: number;
   #active = 0;
+  #streams = fewestStreams;
   #hasFailed = false;
   /** Offset of the next byte handed on. */
   position: number;
@@ -41,6 +40,15 @@ export class RangeWindow {
     this.#signal = AbortSignal.any([options.signal, this.#closing.signal]);
     this.position = options.from;
     this.#askedTo = options.from;
+    this.#ask();
+  }
+
+  /** Requests at a time. */
+  get streams(): number {
+    return this.#streams;
+  }
+  set streams(count: number) {
+    this.#streams = count;
     this.#ask();
   }
 
@@ -55,15 +63,11 @@ export class RangeWindow {
     stop.throwIfAborted();
     if (!segment.isHere) throw segment.cause;
     const from = this.position - segment.offset;
-    const whole = largeBuffer();
-    const length = segment.memory.copy(whole, 0, from, Math.min(segment.length, from + largeBytes));
-    this.position += length;
-    if (from + length === segment.length) {
-      this.#segments.shift();
-      this.#free.push(segment.memory);
-      this.#ask();
-    }
-    return handOn(whole, length);
+    const { memory, length } = segment;
+    this.position = segment.offset + length;
+    this.#segments.shift();
+    this.#ask();
+    return from === 0 ? handOn(memory, length) : memory.subarray(from, length);
   }
 
   /** Goes on further behind. @returns false where the offset is not ahead, or further than the window reaches */
@@ -79,28 +83,27 @@ export class RangeWindow {
   close(): void {
     this.#closing.abort(new Error("the window was closed"));
     this.#segments = [];
-    this.#free = [];
   }
 
   #drop(): void {
     const segment = this.#segments.shift();
     if (!segment) return;
-    // A request under way may still touch its memory.
-    if (segment.isHere) this.#free.push(segment.memory);
+    // A request under way may still touch its memory: that is the collector's.
+    if (segment.isHere) giveBack(handOn(segment.memory, segment.length));
     else segment.stop.abort(new Error("the part is not wanted any more"));
   }
 
   #ask(): void {
     const { end } = this.#options;
     const most = windowBytes / segmentBytes;
-    while (this.#active < mostStreams && this.#segments.length < most && this.#askedTo < end) {
+    while (this.#active < this.#streams && this.#segments.length < most && this.#askedTo < end) {
       if (this.#hasFailed || this.#signal.aborted) return;
       this.#start(this.#askedTo, Math.min(segmentBytes, end - this.#askedTo));
     }
   }
 
   #start(offset: number, length: number): void {
-    const memory = this.#free.pop() ?? Buffer.allocUnsafeSlow(segmentBytes);
+    const memory = largeBuffer();
     const stop = new AbortController();
     const segment: Segment = { offset, length, memory, stop, done: Promise.resolve(), isHere: false };
     const signal = AbortSignal.any([this.#signal, stop.signal]);

@@ -1,10 +1,12 @@
 // When a source is worth several connections, and how many bytes they may be ahead of the reader: a pure decision.
+import { largeBytes } from "../buffers.ts";
 
 const MIB = 1024 * 1024;
 
-/** One part that is asked for at a time on one connection, bytes: long enough to outweigh the round trip before it. */
-export const segmentBytes = 2 * MIB;
-/** Connections at once. */
+/** One part that is asked for at a time on one connection, bytes. It is read into a buffer of those that go round. */
+export const segmentBytes = largeBytes;
+/** Connections at once: where it is not known yet whether several help, and where they do. */
+export const fewestStreams = 2;
 export const mostStreams = 6;
 /**
  * Asked for and not yet handed on, at most, bytes. It bounds memory, and what is fetched twice after a kill: a segment of
@@ -21,7 +23,7 @@ const leastLatencyMs = 20;
 /** Quicker than that nothing is to be gained, bytes a second. */
 const quickEnough = 100e6;
 /** Of its time the reader must have waited for the network, else the disk or the decoder is what holds it back. */
-const leastWaitedShare = 0.3;
+const leastWaitedShare = 0.2;
 
 /** A stretch of one stream, as its reader saw it. */
 export interface Stretch {

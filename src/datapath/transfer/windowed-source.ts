@@ -7,7 +7,7 @@ import { pulledStream } from "../pulled.ts";
 import type { Source, SourceFacts } from "../types.ts";
 import { Pace } from "./pace.ts";
 import { RangeWindow } from "./range-window.ts";
-import { calmBytesAfter, isFar, isHeldBack, isLong, mostStreams, segmentBytes } from "./window-plan.ts";
+import { calmBytesAfter, isFar, isHeldBack, isLong, mostStreams, segmentBytes, stretchBytes } from "./window-plan.ts";
 
 export interface WindowedOptions {
   readonly log: Log;
@@ -43,6 +43,8 @@ class Windowed implements Source {
   readonly #log: Log;
   readonly #nowMs: () => number;
   #facts: Promise<SourceFacts> | undefined;
+  /** The answer that told the facts brings the file from its beginning, if it is wanted. */
+  #hasFirst = false;
   /** The shortest exchange so far. */
   #latencyMs = Infinity;
   /** Parts were asked for beside a stream, and came. */
@@ -59,7 +61,9 @@ class Windowed implements Source {
     this.#nowMs = nowMs ?? (() => performance.now());
     this.name = source.name;
     if (source.identity !== undefined) this.identity = source.identity;
-    this.read = (offset, into, signal) => this.#timed(() => read(offset, into, signal));
+    this.read = (offset, into, signal) =>
+      // None is asked for nothing.
+      into.length === 0 ? read(offset, into, signal) : this.#timed(() => read(offset, into, signal));
   }
 
   get path(): string {
@@ -67,10 +71,16 @@ class Windowed implements Source {
   }
 
   facts(signal: AbortSignal): Promise<SourceFacts> {
-    this.#facts ??= this.#timed(() => this.#source.facts(signal)).catch((cause: unknown) => {
-      this.#facts = undefined;
-      throw cause;
-    });
+    this.#facts ??= this.#timed(() => this.#source.facts(signal)).then(
+      (facts) => {
+        this.#hasFirst = true;
+        return facts;
+      },
+      (cause: unknown) => {
+        this.#facts = undefined;
+        throw cause;
+      },
+    );
     return this.#facts;
   }
 
@@ -81,12 +91,14 @@ class Windowed implements Source {
     if (left?.skipTo(offset)) return this.#stream((stop) => this.#fromWindow(left, signal, stop));
     if (left?.position === offset) this.#breaks += 1;
     left?.close();
+    const isFirst = this.#hasFirst && offset === 0;
+    this.#hasFirst = false;
     if (!this.#isWorthMany(facts, offset)) return await this.#source.open(offset, signal);
-    if (this.#isProven && this.#breaks === 0) {
-      const window = this.#windowAt(offset, facts.sizeBytes ?? 0, signal);
-      return this.#stream((stop) => this.#fromWindow(window, signal, stop));
-    }
-    return this.#stream((stop) => this.#fromStream(offset, facts, signal, stop));
+    if (isFirst || this.#breaks > 0) return this.#stream((stop) => this.#fromStream(offset, facts, signal, stop));
+    // Nothing is under way yet: parts from the beginning, so that no stream is left in the middle.
+    const window = this.#windowAt(offset, facts.sizeBytes ?? 0, signal);
+    if (this.#isProven) window.streams = mostStreams;
+    return this.#stream((stop) => this.#fromWindow(window, signal, stop));
   }
 
   forget(): void {
@@ -126,8 +138,6 @@ class Windowed implements Source {
   }
 
   #windowAt(from: number, end: number, signal: AbortSignal): RangeWindow {
-    const streams = mostStreams;
-    this.#log.info("Reading the source over several connections", { from, streams, latencyMs: this.#latencyMs });
     return new RangeWindow({ read: this.read, from, end, signal });
   }
 
@@ -140,11 +150,18 @@ class Windowed implements Source {
     let window: RangeWindow | undefined;
     let probing: Promise<void> | undefined;
     let isHeld = false;
+    let wants = false;
     let tookOver = false;
     let at = offset;
     try {
       while (!window || at < window.position) {
-        const { value } = await pace.waitFor(chunks.next());
+        const coming = chunks.next();
+        // What has arrived is used up first: only what is still on its way is lost with the stream.
+        if (wants && !window && (await isDry(coming))) {
+          window = this.#windowAt(at + segmentBytes, facts.sizeBytes ?? 0, signal);
+          this.#widen(window);
+        }
+        const { value } = await pace.waitFor(coming);
         if (value === undefined) return;
         const chunk = window ? value.subarray(0, window.position - at) : value;
         at += chunk.length;
@@ -153,9 +170,8 @@ class Windowed implements Source {
         pace.count(chunk.length);
         const stretch = pace.take(calmBytesAfter(this.#breaks));
         if (stretch) isHeld = isHeldBack(stretch);
-        if (!isHeld || !this.#isWorthMany(facts, at)) continue;
-        if (this.#isProven) window = this.#windowAt(at + segmentBytes, facts.sizeBytes ?? 0, signal);
-        else probing ??= this.#probe(at, both);
+        wants = isHeld && this.#isWorthMany(facts, at) && this.#isProven;
+        if (isHeld && !wants && this.#isWorthMany(facts, at)) probing ??= this.#probe(at, both);
       }
       tookOver = true;
     } finally {
@@ -184,11 +200,26 @@ class Windowed implements Source {
     this.#log.info("The source is read over one connection: it did not answer several", { error: cause });
   }
 
+  #widen(window: RangeWindow): void {
+    this.#isProven = true;
+    window.streams = mostStreams;
+    const facts = { from: window.position, streams: mostStreams, latencyMs: this.#latencyMs };
+    this.#log.info("Reading the source over several connections", facts);
+  }
+
   async *#fromWindow(window: RangeWindow, signal: AbortSignal, stop: AbortSignal): Chunks {
     const both = AbortSignal.any([signal, stop]);
+    const pace = new Pace(this.#nowMs);
     let isOver = false;
     try {
-      for (let piece = await window.next(both); piece; piece = await window.next(both)) yield piece;
+      for (;;) {
+        const piece = await pace.waitFor(window.next(both));
+        if (!piece) break;
+        yield piece;
+        pace.count(piece.length);
+        const stretch = window.streams < mostStreams ? pace.take(stretchBytes) : undefined;
+        if (stretch && isHeldBack(stretch) && isFar(this.#latencyMs)) this.#widen(window);
+      }
       isOver = true;
       return;
     } catch (cause) {
@@ -212,6 +243,16 @@ class Windowed implements Source {
       await rest.return?.();
     }
   }
+}
+
+/** Whether it takes longer than a look at the network. A failure is its reader's to hear of. */
+async function isDry(coming: Promise<unknown>): Promise<boolean> {
+  const looked = new Promise<boolean>((resolve) => setImmediate(() => setImmediate(() => resolve(true))));
+  const came = coming.then(
+    () => false,
+    () => false,
+  );
+  return await Promise.race([came, looked]);
 }
 
 const chunksOf = (body: Readable): AsyncIterator<Buffer, undefined> =>

@@ -173,7 +173,7 @@ function isOnlyItsEnd(disk: Buffer, expected: Buffer, image: Buffer, cutBytes: n
     const wanted = expected.subarray(at, at + 512);
     if (disk.subarray(at, at + 512).equals(wanted)) continue;
     const host = begin + (at % clusterBytes);
-    // The whole image may itself end within this cluster: its rest reads as zeros.
+    // The whole image may itself end within the cluster: zeros follow there.
     const there = Buffer.alloc(wanted.length);
     image.copy(there, 0, host, host + wanted.length);
     if (host + 512 <= cutBytes || !there.equals(wanted)) return false;
@@ -211,6 +211,10 @@ describe.skipIf(absent)(`random images${absent ? `: ${absent}` : ""}`, { timeout
 
   test("each feature is in enough of them", () => {
     const atLeast = count / 40;
+    console.log(
+      `seeds ${first} to ${first + count - 1}:`,
+      features.map((one) => `${one} ${seen.get(one) ?? 0}`).join(", "),
+    );
     const rare = features
       .filter((feature) => (seen.get(feature) ?? 0) < atLeast)
       .map((one) => `${one}: ${seen.get(one) ?? 0}`);

@@ -5,6 +5,7 @@ import { RangeWindow } from "../../../src/datapath/transfer/range-window.ts";
 import { windowedSource } from "../../../src/datapath/transfer/windowed-source.ts";
 import {
   calmBytesAfter,
+  fewestStreams,
   isFar,
   isHeldBack,
   isLong,
@@ -56,7 +57,10 @@ describe("a window", () => {
   const bytes = seededBytes(40 * MIB + 4321, "window");
   const windowOver = (from = 0) => {
     const held = heldReads(bytes);
-    return { ...held, window: new RangeWindow({ read: held.read, from, end: bytes.length, signal: never() }) };
+    const window = new RangeWindow({ read: held.read, from, end: bytes.length, signal: never() });
+    expect(held.asked).toHaveLength(fewestStreams);
+    window.streams = mostStreams;
+    return { ...held, window };
   };
 
   test("asks for no more than its size ahead of its reader, and for no more parts at once than streams", async () => {
@@ -141,6 +145,11 @@ describe("a window", () => {
   });
 });
 
+/** Longer than a look at the network takes. */
+async function later(): Promise<void> {
+  for (let turns = 0; turns < 4; turns += 1) await turn();
+}
+
 /** A source whose time the test sets: how long an exchange takes, and a chunk of a stream. */
 function timedSource(latencyMs: number, chunkMs: number) {
   const bytes = seededBytes(48 * MIB, "far");
@@ -160,7 +169,7 @@ function timedSource(latencyMs: number, chunkMs: number) {
         highWaterMark: 1,
         read() {
           // The reader waits meanwhile.
-          setImmediate(() => {
+          void later().then(() => {
             nowMs += chunkMs;
             const piece = bytes.subarray(at, at + 65536);
             at += piece.length;
