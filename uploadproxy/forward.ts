@@ -6,6 +6,7 @@ import type { TLSSocket } from "node:tls";
 import { seconds } from "../src/lib/duration.ts";
 import { connectTo, type ServerAddress } from "./connect.ts";
 import { hasBody, passedHeaders } from "./headers.ts";
+import { pump, type Pump } from "./pump.ts";
 
 export interface Destination extends ServerAddress {
   path: string;
@@ -25,6 +26,7 @@ export async function forward(
   // Connected before a byte of the body is taken: until then another try loses nothing.
   const socket = await connectTo(to, signal);
   const outgoing = send(request, to, socket);
+  const body = hasBody(request) ? pump(request, outgoing) : void outgoing.end();
   const clientGone = (): void => void outgoing.destroy();
   response.once("close", clientGone);
   outgoing.on("continue", () => response.writeContinue());
@@ -32,16 +34,17 @@ export async function forward(
     outgoing.once("response", resolve);
     outgoing.on("error", reject);
   });
-  await passBack(request, response, answer, to, added);
+  await passBack(request, response, answer, to, added, body);
   response.off("close", clientGone);
-  outgoing.destroy();
+  // The request may have let go of it by now, as of one that is kept.
+  socket.destroy();
 }
 
 function send(request: IncomingMessage, { host, port, path }: Destination, socket: TLSSocket): ClientRequest {
   const headers = passedHeaders(request);
   const from = request.socket.remoteAddress;
   const before = headers["x-forwarded-for"];
-  const outgoing = httpsRequest({
+  return httpsRequest({
     host,
     port,
     path,
@@ -49,14 +52,13 @@ function send(request: IncomingMessage, { host, port, path }: Destination, socke
     headers: {
       ...headers,
       host: port === 443 ? host : `${host}:${port}`,
+      // A server that is told "close" closes after an early answer while bytes are on their way, and the answer is lost with them.
+      connection: "keep-alive",
       ...(from === undefined ? {} : { "x-forwarded-for": before === undefined ? from : `${String(before)}, ${from}` }),
     },
     // One connection a request: a renewed certificate is in use with the next.
     createConnection: () => socket,
   });
-  if (hasBody(request)) request.pipe(outgoing);
-  else outgoing.end();
-  return outgoing;
 }
 
 async function passBack(
@@ -65,6 +67,7 @@ async function passBack(
   answer: IncomingMessage,
   to: Destination,
   added: OutgoingHttpHeaders,
+  body: Pump | undefined,
 ): Promise<void> {
   const headers = passedHeaders(answer);
   for (const name of Object.keys(headers)) if (name.startsWith("access-control-")) delete headers[name];
@@ -78,7 +81,10 @@ async function passBack(
     answer.once("close", () => {
       if (!answer.complete) response.destroy();
     });
-    response.once("finish", () => linger(request));
+    response.once("finish", () => {
+      body?.stop();
+      linger(request);
+    });
   });
 }
 
@@ -100,7 +106,6 @@ export const earlyHeaders = (request: IncomingMessage): OutgoingHttpHeaders =>
 /** Reads on for a while, and throws away, so that the answer is not lost with the connection. */
 export function linger(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return;
-  request.unpipe();
   request.resume();
   const limit = setTimeout(() => request.destroy(), lingerMs);
   limit.unref();

@@ -1,6 +1,7 @@
 // The bytes of an upload on their way into the data path: gathered into large pieces, fed by one request or by several in a row.
 import { Readable } from "node:stream";
 import { landsAsSent } from "../src/datapath/index.ts";
+import { collectNowAndThen } from "../src/lib/collect-young.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
 
@@ -99,6 +100,7 @@ export class UploadBody extends Readable {
 
   #gather(chunk: Buffer): void {
     this.takenBytes += chunk.length;
+    collectNowAndThen(chunk.length);
     if (this.#head.length < headBytes) {
       this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
     }

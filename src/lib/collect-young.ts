@@ -4,8 +4,20 @@ import { runInNewContext } from "node:vm";
 
 let collect: ((options: { type: "minor" }) => void) | undefined;
 
+/** V8 counts the small objects and hardly the memory behind them, and lets it lie for long (docs/adr/0019). */
+const collectedBytes = 8 * 1024 * 1024;
+let sinceCollected = 0;
+
+/** @param bytes received in memory of their own, which is dropped soon; told by whoever receives them, once */
+export function collectNowAndThen(bytes: number): void {
+  sinceCollected += bytes;
+  if (sinceCollected < collectedBytes) return;
+  sinceCollected = 0;
+  collectYoung();
+}
+
 /** Short where little is alive: only what is young is looked at. */
-export function collectYoung(): void {
+function collectYoung(): void {
   if (!collect) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as NonNullable<typeof collect>;

@@ -1,7 +1,7 @@
 // The bytes of one answer as a Readable: counted against the announced length, paused when the reader is slow, cut off from
 // the network when it is destroyed.
 import { Readable } from "node:stream";
-import { collectYoung } from "./collect-young.ts";
+import { collectNowAndThen } from "./collect-young.ts";
 import { Fault } from "./faults.ts";
 
 /** What the body does to the connection behind it. */
@@ -18,17 +18,6 @@ export interface BodyPlan {
   readonly announcedBytes: number | undefined;
   /** Bytes not handed on from the front. */
   readonly dropBytes: number;
-}
-
-/** Each chunk has 64 KiB of memory of its own, which V8 leaves lying for long (docs/adr/0019). */
-const collectedBytes = 16 * 1024 * 1024;
-let sinceCollected = 0;
-
-function collectNowAndThen(bytes: number): void {
-  sinceCollected += bytes;
-  if (sinceCollected < collectedBytes) return;
-  sinceCollected = 0;
-  collectYoung();
 }
 
 /** Bytes held ready ahead of the reader, so that the network runs on while the reader is busy. */

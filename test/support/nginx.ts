@@ -41,7 +41,8 @@ export async function startNginx(folder: string, atEnd: AtEnd): Promise<string> 
   return `http://127.0.0.1:${port}`;
 }
 
-async function freePort(): Promise<number> {
+/** Free a moment ago. */
+export async function freePort(): Promise<number> {
   const server: Server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
