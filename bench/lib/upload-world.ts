@@ -106,7 +106,7 @@ export async function uploadWorld(dir: string, address: string, atEnd: AtEnd): P
       const name = [nginxPort, proxy.port].includes(port) ? publicName : diskService;
       const tls = ["--cacert", at("public.pem"), "--cert", at("client.crt"), "--key", at("client.key")];
       const auth = ["-H", `Authorization: Bearer ${token}`, "-H", "Expect:"];
-      const [program = "", ...args] = [...words, "curl", "-sS", "-f", "--http1.1", "-X", "POST", "-T", file];
+      const [program, ...args] = [...words, "curl", "-sS", "-f", "--http1.1", "-X", "POST", "-T", file];
       const to443 = ["--resolve", `${name}:${port}:${to}`, `https://${name}:${port}/v1beta1/upload`];
       const begun = performance.now();
       await promisify(execFile)(program, [...args, ...tls, ...auth, ...to443]);

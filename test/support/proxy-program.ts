@@ -62,6 +62,35 @@ export async function startProxyProgram(plan: ProxyPlan, atEnd: AtEnd): Promise<
   const spec = { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } };
   await client.create({ apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: claim, spec }, kinds.claim);
 
+  const program = await runProxy(
+    { dir, address, port, kubeconfig: store.kubeconfigFile, publicKey: key.publicKey, hostsFile: at("hosts") },
+    atEnd,
+  );
+  const token = (): Promise<string> =>
+    signToken(uploadClaims("default", "disk"), {
+      privateKey: key.privateKey,
+      issuer: apiServerIssuer,
+      nowMs: Date.now(),
+      lifetimeMs: shortTokenMs,
+    });
+  return Object.defineProperties({ token }, Object.getOwnPropertyDescriptors(program)) as ProxyProgram;
+}
+
+export interface ProxyRun {
+  /** With front.crt, front.key, client.crt and client.key in it. */
+  readonly dir: string;
+  readonly address: string;
+  readonly port: number;
+  readonly kubeconfig: string;
+  /** PEM: the key tokens are checked with. */
+  readonly publicKey: string;
+  readonly hostsFile: string;
+}
+
+/** Resolves when it serves. */
+export async function runProxy(run: ProxyRun, atEnd: AtEnd): Promise<Omit<ProxyProgram, "token">> {
+  const { dir, address, port } = run;
+  const at = (name: string): string => join(dir, name);
   let child: ChildProcess;
   const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
   async function kill(signal: NodeJS.Signals): Promise<void> {
@@ -75,21 +104,21 @@ export async function startProxyProgram(plan: ProxyPlan, atEnd: AtEnd): Promise<
       stdio: ["ignore", "ignore", "ignore"],
       env: {
         ...process.env,
-        KUBECONFIG: store.kubeconfigFile,
-        APISERVER_PUBLIC_KEY: key.publicKey,
+        KUBECONFIG: run.kubeconfig,
+        APISERVER_PUBLIC_KEY: run.publicKey,
         SERVER_CERT_FILE: at("front.crt"),
         SERVER_KEY_FILE: at("front.key"),
         UPLOAD_CLIENT_CERT_FILE: at("client.crt"),
         UPLOAD_CLIENT_KEY_FILE: at("client.key"),
         LISTEN_ADDRESS: address,
         LISTEN_PORT: String(port),
-        CDI_HOSTS: at("hosts"),
+        CDI_HOSTS: run.hostsFile,
       },
     });
     await untilOpen(address, port, isOver);
   }
   await start();
-  atEnd(() => kill("SIGTERM"));
+  atEnd(() => kill("SIGKILL"));
   return {
     port,
     get pid() {
@@ -97,13 +126,6 @@ export async function startProxyProgram(plan: ProxyPlan, atEnd: AtEnd): Promise<
     },
     kill,
     start,
-    token: () =>
-      signToken(uploadClaims("default", "disk"), {
-        privateKey: key.privateKey,
-        issuer: apiServerIssuer,
-        nowMs: Date.now(),
-        lifetimeMs: shortTokenMs,
-      }),
   };
 }
 

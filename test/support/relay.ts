@@ -20,6 +20,8 @@ export interface Relay {
   readonly mostBusy: number;
   /** Bytes that came from the server. */
   readonly bytes: number;
+  /** And such that came from clients. */
+  readonly sentBytes: number;
   /** Breaks every connection once so many bytes came from the server. */
   cutAt(bytes: number): void;
 }
@@ -28,7 +30,7 @@ export async function startRelay(options: RelayOptions, atEnd: AtEnd): Promise<R
   const { toPort, delayMs = 25, windowBytes = 1024 * 1024 } = options;
   const sockets = new Set<Socket>();
   const busy = new Map<Socket, number>();
-  const seen = { mostBusy: 0, bytes: 0, cutAt: Infinity };
+  const seen = { mostBusy: 0, bytes: 0, sentBytes: 0, cutAt: Infinity };
   const keep = (socket: Socket): Socket => {
     sockets.add(socket);
     return socket.on("error", () => socket.destroy()).once("close", () => sockets.delete(socket));
@@ -44,7 +46,7 @@ export async function startRelay(options: RelayOptions, atEnd: AtEnd): Promise<R
   };
   const listener = createServer({ allowHalfOpen: true }, (client) => {
     const server = connect({ port: toPort, host: "127.0.0.1", allowHalfOpen: true });
-    carry(keep(client), keep(server), delayMs, windowBytes, () => undefined);
+    carry(keep(client), keep(server), delayMs, windowBytes, (bytes) => (seen.sentBytes += Math.max(0, bytes)));
     carry(server, client, delayMs, windowBytes, (bytes) => onBytes(server, bytes));
     server.once("close", () => busy.delete(server));
   });
@@ -60,6 +62,9 @@ export async function startRelay(options: RelayOptions, atEnd: AtEnd): Promise<R
     },
     get bytes() {
       return seen.bytes;
+    },
+    get sentBytes() {
+      return seen.sentBytes;
     },
     cutAt: (bytes) => void (seen.cutAt = bytes),
   };
