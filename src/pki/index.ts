@@ -2,7 +2,7 @@
 // programs load it late, with `await import("../src/pki/index.ts")`.
 export { issueCertificate, makeAuthority, selfSigned } from "./certificate.ts";
 export type { CertificateRequest, KeyedCertificate } from "./certificate.ts";
-export { makeSigningKey, signToken, verifyToken, type SigningKey } from "./token.ts";
+export { claimsIn, makeSigningKey, signClaims, signToken, verifyToken, type SigningKey } from "./token.ts";
 export {
   bearsNames,
   bundleWith,
@@ -14,4 +14,3 @@ export {
   type Lifetime,
 } from "./rotation.ts";
 export { watchFiles, type WatchedFiles } from "./watched-files.ts";
-export { claimsIn, signClaims } from "./signed-claims.ts";

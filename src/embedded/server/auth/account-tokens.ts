@@ -47,7 +47,7 @@ export function accountTokens(store: Store, keys: KeyedCertificate, clock: Clock
   return {
     async issue({ namespace, name, uid, audiences, expiresMs, boundTo }) {
       const now = seconds(clock.now());
-      return signClaims(keys.key, {
+      return signClaims("account", keys.key, {
         iss: issuer,
         sub: accountUsername(namespace, name),
         aud: audiences,
@@ -63,7 +63,7 @@ export function accountTokens(store: Store, keys: KeyedCertificate, clock: Clock
       });
     },
     async check(token, audiences = ownAudiences) {
-      const claims = await claimsIn(keys.certificate, token, issuer, clock.now());
+      const claims = await claimsIn("account", token, { publicKey: keys.certificate, issuer, nowMs: clock.now() });
       const account = claims && accountOf(text(claims, "sub"));
       if (!account) return undefined;
       const meant = strings({ aud: [claims["aud"]].flat() }, "aud").filter((one) => audiences.includes(one));
