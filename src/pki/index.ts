@@ -13,4 +13,5 @@ export {
   isSignedBy,
   type Lifetime,
 } from "./rotation.ts";
+export { presentedFor } from "./presented.ts";
 export { watchFiles, type WatchedFiles } from "./watched-files.ts";

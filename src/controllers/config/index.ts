@@ -8,7 +8,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
 import type { ControllerOptions } from "../options.ts";
 import type { World } from "../world.ts";
-import { decideConfig } from "./decide.ts";
+import { authorityPlace, decideConfig, type ConfigFacts } from "./decide.ts";
 
 const configKey: Key = { name: cdiConfigName };
 
@@ -29,16 +29,26 @@ export async function configController(
     (watched.find((cache) => cache.kind === kind)?.list() ?? []).toSorted((a, b) =>
       (a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1,
     );
+  const authorityOf = async (seen: ConfigFacts): Promise<string | undefined> => {
+    const place = authorityPlace(seen);
+    if (!place) return undefined;
+    const found = await world.client.get({ kind: place.kind, namespace, name: place.name });
+    const text = (found?.["data"] as Record<string, string> | undefined)?.[place.key];
+    return text !== undefined && place.kind === kinds.secret ? Buffer.from(text, "base64").toString() : text;
+  };
   const controller: Controller = {
     name: "config",
     watches: [world.cdiConfigs, world.storageClasses, ...watched].map((cache) => ({
       cache,
       toKeys: () => [configKey],
     })),
-    reconcile() {
+    async reconcile() {
       const config = world.cdiConfigs.get(configKey) as CdiConfig | undefined;
+      if (!config) return decideConfig(undefined, clock.now());
       const storageClasses = world.storageClasses.list() as StorageClass[];
-      return decideConfig(config && { config, storageClasses, ingresses: of(kinds.ingress), routes: of(kinds.route) });
+      const seen = { config, storageClasses, ingresses: of(kinds.ingress), routes: of(kinds.route) };
+      const authority = await authorityOf(seen);
+      return decideConfig({ ...seen, ...(authority === undefined ? {} : { authority }) }, clock.now());
     },
   };
   return { controller, stopped: Promise.all(watched.map((cache) => cache.stopped)) };

@@ -3,8 +3,16 @@
 import { expect, test } from "vitest";
 import type { CdiConfigSpec, CdiConfigStatus } from "../../../src/api/cdi-config.ts";
 import type { KubeObject } from "../../../src/api/meta.ts";
-import { decideConfig, uploadProxyUrlOf, type ConfigFacts } from "../../../src/controllers/config/decide.ts";
+import {
+  authorityPlace,
+  decideConfig as decideAt,
+  uploadProxyUrlOf,
+  type ConfigFacts,
+} from "../../../src/controllers/config/decide.ts";
 import { knobsOf } from "../../../src/controllers/config/status.ts";
+import { minutes } from "../../../src/lib/duration.ts";
+import { certificatesIn, presentedFor } from "../../../src/pki/index.ts";
+import { authorityNow, certificateNow } from "../../support/upload-stand-in.ts";
 import { aConfig, aStorageClass } from "../../support/objects.ts";
 
 const ingress = (spec: object): KubeObject => ({ apiVersion: "v1", kind: "Ingress", metadata: { name: "i" }, spec });
@@ -26,6 +34,7 @@ const route: KubeObject = {
   status: { ingress: [{ host: "route.test" }] },
 };
 const { status: _, ...unsaid } = aConfig();
+const decideConfig = (seen: ConfigFacts | undefined) => decideAt(seen, Date.now());
 const facts = (parts: Partial<ConfigFacts> = {}): ConfigFacts => ({
   config: unsaid,
   storageClasses: [],
@@ -75,7 +84,8 @@ test("one that is not there is made", () => {
 });
 
 test("what others say in the status stays", () => {
-  const seen = facts({ config: { ...unsaid, status: { uploadProxyCA: "PEM" } } });
+  const spec = { uploadProxyURLOverride: "own.test" };
+  const seen = facts({ config: { ...unsaid, spec, status: { uploadProxyCA: "PEM" } } });
   expect(after(seen).config.status).toMatchObject({ uploadProxyCA: "PEM", preallocation: false });
 });
 
@@ -132,4 +142,51 @@ test("a proxy that is not asked for any more goes", () => {
   expect(decideConfig({ ...seen, config: { ...seen.config, spec: {} } }).steps).toMatchObject([
     { body: { status: { importProxy: null } } },
   ]);
+});
+
+const secured = {
+  ...byPath,
+  spec: { ...(byPath["spec"] as object), tls: [{ secretName: "up-tls" }, { secretName: "b" }] },
+};
+test.each<{ when: string; seen: Partial<ConfigFacts>; place: object | undefined }>([
+  { when: "nothing", seen: {}, place: undefined },
+  { when: "an ingress without TLS", seen: { ingresses: [byPath], routes: [route] }, place: undefined },
+  {
+    when: "an ingress with TLS",
+    seen: { ingresses: [foreign, secured], routes: [route] },
+    place: { kind: { kind: "Secret" }, name: "up-tls", key: "tls.crt" },
+  },
+  { when: "a route", seen: { routes: [route] }, place: { kind: { kind: "ConfigMap" }, name: "kube-root-ca.crt" } },
+  {
+    when: "an administrator's word",
+    seen: { ingresses: [secured], config: { ...unsaid, spec: { uploadProxyURLOverride: "own.test" } } },
+    place: undefined,
+  },
+])("whom to trust: $when", ({ seen, place }) => {
+  const found = authorityPlace(facts(seen));
+  if (place === undefined) expect(found).toBeUndefined();
+  else expect(found).toMatchObject(place);
+});
+
+test("the certificate that bears the proxy's name is told, and goes with the ingress", async () => {
+  const authority = await authorityNow("authority");
+  const names = (name: string) => certificateNow(authority, name, "server", { dnsNames: [name] });
+  const [own, other] = [await names("up.test"), await names("web.test")];
+  const bundle = [other, own, authority].map(({ certificate }) => certificate).join("");
+  const seen = facts({ ingresses: [secured], authority: bundle });
+  const { status } = after(seen).config;
+  expect(certificatesIn(status?.uploadProxyCA ?? "")).toEqual(certificatesIn(own.certificate + authority.certificate));
+  expect(decideConfig(after(seen)).steps).toEqual([]);
+  expect(decideConfig(facts({ config: after(seen).config })).steps).toMatchObject([
+    { body: { status: { uploadProxyCA: null } } },
+  ]);
+});
+
+test("which certificates are told: none that has ended; all that are valid where none bears the name", async () => {
+  const authority = await authorityNow("authority");
+  const { certificate } = await certificateNow(authority, "web.test", "server", { dnsNames: ["web.test"] });
+  const both = certificate + authority.certificate;
+  expect(certificatesIn(presentedFor("up.test", both, Date.now()) ?? "")).toEqual(certificatesIn(both));
+  expect(presentedFor("web.test", certificate, Date.now() + minutes(60))).toBeUndefined();
+  expect(presentedFor("web.test", "no certificate", Date.now())).toBeUndefined();
 });
