@@ -45,10 +45,10 @@ const credentials = (user: string, password: string): Partial<HttpSourceSettings
   password: new Secret(password),
 });
 
-/** Imports and compares; without scratch space unless asked. */
-async function expectDisk(source: Source, disk: Buffer, scratch?: "scratch"): Promise<void> {
+/** Imports and compares; without scratch space. */
+async function expectDisk(source: Source, disk: Buffer): Promise<void> {
   const place = await makePlace();
-  const outcome = await bring(source, place, scratch ? {} : { scratch: "none" });
+  const outcome = await bring(source, place, { scratch: "none" });
   expect(outcome.kind).toBe("done");
   expect((await place.disk()).equals(disk)).toBe(true);
 }
@@ -92,14 +92,15 @@ describe.skipIf(noRegistry !== undefined)("images in docker-registry", () => {
       await expectDisk(sourceOf(url(`raw-${form}-${kind}:1`)), disk);
     });
 
-    test.each(["gzip", "zstd", "plain"] as const)("a qcow2 in a %s layer", async (form) => {
+    test.each(["gzip", "zstd", "plain"] as const)("a qcow2 in a %s layer needs no scratch space", async (form) => {
       await registry.push(`qcow2-${form}`, "1", await diskImage(qcow2, { form }, "disk/disk.qcow2"));
-      await expectDisk(sourceOf(url(`qcow2-${form}:1`)), disk, "scratch");
+      await expectDisk(sourceOf(url(`qcow2-${form}:1`)), disk);
     });
 
-    test("a qcow2 in a layer that is not compressed needs no scratch space: its tables are read by range", async () => {
-      await registry.push("ranged", "1", await diskImage(qcow2, { form: "plain" }, "disk/disk.qcow2"));
-      await expectDisk(sourceOf(url("ranged:1")), disk);
+    test("an archive as the disk lands as it is: the image's layer alone is unpacked", async () => {
+      const archive = await packLayer({ "disk.img": disk, "other.txt": "no disk" });
+      await registry.push("archive", "1", await diskImage(archive, {}, "disk/disk.tar"));
+      await expectDisk(sourceOf(url("archive:1")), archive);
     });
 
     test("a disk that is compressed itself, in a compressed layer", async () => {
