@@ -28,6 +28,12 @@ function plain(value: unknown, depth = 0): unknown {
 const facts = (given: LogFacts = {}): Record<string, unknown> =>
   Object.fromEntries(Object.entries(given).map(([name, value]) => [name, plain(value)]));
 
+/**
+ * What stands before a host in a URL: a user may write a password there, into a proxy's address or a source's, and whole objects
+ * are logged. On the finished line, so that no way around it is left.
+ */
+const hidden = (line: string): string => line.replaceAll(/:\/\/[^\s"\\/?#]+@/g, "://[secret]@");
+
 const wrap = (logger: Logger): Log => ({
   debug: (message, given) => logger.debug(facts(given), message),
   info: (message, given) => logger.info(facts(given), message),
@@ -44,5 +50,6 @@ export function makeLog({ name, verbosity = 1, stream }: LogSettings): Log {
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return wrap(pino(options, stream ?? destination({ dest: 2, sync: true })));
+  const out = stream ?? destination({ dest: 2, sync: true });
+  return wrap(pino(options, { write: (line: string) => void out.write(hidden(line)) }));
 }

@@ -11,6 +11,7 @@ import { startProxyServer } from "../support/http-proxy-server.ts";
 import { startHttpServer, type HttpTestServer } from "../support/http-server.ts";
 import { makeFolder } from "../support/loop.ts";
 import { runText } from "../support/run-text.ts";
+import { markedSecret } from "../support/secret-scan.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
 const mib = 1024 * 1024;
@@ -55,7 +56,7 @@ async function importsThe(name: string, url: string, http: Record<string, unknow
   expect(holdsImage((await diskOf(cluster, name)) as Buffer, image)).toBe(true);
 }
 
-const auth = { user: "user", password: "pass word" };
+const auth = { user: "user", password: `pass word ${markedSecret("proxy")}` };
 const credentials = `${auth.user}:${encodeURIComponent(auth.password)}@`;
 test.each(
   ["img", "qcow2", "iso.gz"].flatMap((form) => [

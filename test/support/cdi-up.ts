@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { runText } from "./run-text.ts";
+import { watchForSecrets, type Described } from "./secret-watch.ts";
 
 export const checkout = join(import.meta.dirname, "..", "..");
 const cdi = join(checkout, "dist", "cdi.js");
@@ -60,11 +61,14 @@ export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env
     child.once("error", reject);
   });
   await ready;
+  const watch = watchForSecrets(dir, child.pid ?? -1);
   const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (child.exitCode !== null || child.signalCode !== null) return watch.end([{ where: "what it printed", text }]);
+    const told = signal === "SIGTERM" ? await whatIsTold(kubectl) : [];
     const ended = once(child, "exit");
     child.kill(signal);
     await ended;
+    watch.end([...told, { where: "what it printed", text }]);
   };
   const binary = process.env.CDI_KUBECTL || "kubectl";
   const kubectlEnv = { ...process.env, KUBECONFIG: kubeconfig, HOME: dir };
@@ -83,4 +87,19 @@ export async function startCdiUp({ dir, args = ["--no-sample"], prefix = [], env
     },
     kubectlWith: (input, ...rest) => runText(binary, rest, { env: kubectlEnv, input }),
   };
+}
+
+/** Events, and statuses of what users look at; specs and annotations hold what their users wrote. */
+async function whatIsTold(kubectl: CdiUp["kubectl"]): Promise<Described[]> {
+  const items = async (kind: string): Promise<{ status?: object }[]> => {
+    const list = JSON.parse(await kubectl("get", kind, "-A", "-o", "json")) as { items: { status?: object }[] };
+    return list.items;
+  };
+  return [
+    { where: "events", text: JSON.stringify(await items("events")) },
+    {
+      where: "statuses",
+      text: JSON.stringify((await items("datavolumes,persistentvolumeclaims,pods")).map(({ status }) => status)),
+    },
+  ];
 }

@@ -8,9 +8,10 @@ import { kinds } from "../../src/api/kinds.ts";
 import type { KindRef, KubeObject } from "../../src/api/meta.ts";
 import { startEmbedded, type Embedded, type EmbeddedOptions } from "../../src/embedded/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { silentLog } from "../../src/lib/log.ts";
 import { checkout, removeDir, temporaryDir } from "./cdi-up.ts";
+import { makeLog } from "../../src/telemetry/log.ts";
 import type { AtEnd } from "./loop.ts";
+import { watchForSecrets, type Described } from "./secret-watch.ts";
 
 const run = promisify(execFile);
 
@@ -22,20 +23,37 @@ export async function startCluster(
   options: Partial<EmbeddedOptions> = {},
 ): Promise<Embedded & { dir: string }> {
   const dir = options.dir ?? (await temporaryDir());
+  let printed = "";
   const embedded = await startEmbedded({
     dir,
     appDir: checkout,
     maxRunning: 2,
     backoff: quickBackoff,
     clock: systemClock,
-    log: silentLog,
+    log: makeLog({ name: "cluster", verbosity: 5, stream: { write: (line) => (printed += line) } }),
     ...options,
   });
+  const watch = watchForSecrets(dir, process.pid);
   atEnd(async () => {
-    await embedded.close();
-    await removeDir(dir);
+    const told = await whatIsTold(embedded).finally(() => embedded.close());
+    try {
+      watch.end([...told, { where: "the cluster's log", text: printed }]);
+    } finally {
+      await removeDir(dir);
+    }
   });
   return { ...embedded, dir };
+}
+
+/** Events, and statuses of what users look at. */
+async function whatIsTold({ client }: Embedded): Promise<Described[]> {
+  const events = await client.list(kinds.event);
+  const told = [{ where: "events", text: JSON.stringify(events.items) }];
+  for (const kind of [kinds.dataVolume, kinds.claim, kinds.pod]) {
+    const { items } = await client.list(kind);
+    told.push({ where: `statuses of ${kind.plural}`, text: JSON.stringify(items.map((item) => item["status"])) });
+  }
+  return told;
 }
 
 export interface Wish {

@@ -64,7 +64,7 @@ export async function startRegistry(options: RegistryOptions = {}, atEnd: AtEnd 
     lines.push(`  tls: { certificate: ${work}/tls.crt, key: ${work}/tls.key }`);
   }
   if (basic) {
-    const hashed = execFileSync("htpasswd", ["-Bbn", basic.user, basic.password]);
+    const hashed = execFileSync("htpasswd", ["-Bin", basic.user], { input: basic.password });
     await writeFile(join(work, "htpasswd"), hashed);
     lines.push("auth:", `  htpasswd: { realm: test, path: ${work}/htpasswd }`);
   }

@@ -17,6 +17,27 @@ const formsOf = (secret: string): string[] => [
   ),
 ];
 
+/** Any marked secret, whichever it is: the mark itself, as base64 wherever it falls, and a signed token. */
+const anySecret: readonly { readonly what: string; readonly pattern: RegExp }[] = [
+  {
+    what: "a marked secret",
+    pattern: new RegExp([secretMark, ...insideBase64(secretMark)].map((word) => word.replaceAll("+", "\\+")).join("|")),
+  },
+  { what: "a token", pattern: /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}/ },
+];
+
+/** @returns what is seen in the text, never the secret itself */
+export const markSightings = (text: string): string[] =>
+  anySecret.filter(({ pattern }) => pattern.test(text)).map(({ what }) => what);
+
+/** The characters of a base64 text that the word alone decides, in the three ways it can fall. */
+function insideBase64(word: string): string[] {
+  return [0, 1, 2].map((shift) => {
+    const whole = Buffer.from(`${"x".repeat(shift)}${word}`);
+    return whole.toString("base64").slice(Math.ceil((8 * shift) / 6), Math.floor((8 * whole.length) / 6));
+  });
+}
+
 export interface Sighting {
   where: string;
   secret: string;
@@ -58,7 +79,8 @@ export function watchProcesses(
   };
 }
 
-function readOf(pid: string, file: string): string {
+/** A file of /proc/PID, words apart by blanks; "" when the process has ended. */
+export function readOf(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8").replaceAll("\0", " ").trim();
   } catch {

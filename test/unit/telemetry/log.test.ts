@@ -32,6 +32,18 @@ test("a secret prints as [secret], also deep inside", () => {
   expect(lines[0]).toMatchObject({ password: "[secret]", nested: { headers: ["[secret]"] } });
 });
 
+test.each([
+  ["http://user:hunter2@proxy.test:3128", "http://[secret]@proxy.test:3128"],
+  ["see https://hunter2@host/path?a=b@c for more", "see https://[secret]@host/path?a=b@c for more"],
+  ["http://u:p@hunter2@host", "http://[secret]@host"],
+  ["docker://quay.io/a@sha256:00", "docker://quay.io/a@sha256:00"],
+])("the user part of a URL is not shown: %s", (given, shown) => {
+  const { lines, log } = gathered();
+  log.info("Patching", { body: { spec: { deep: [given] } }, error: new Error(given) });
+  expect(lines[0]).toMatchObject({ body: { spec: { deep: [shown] } }, error: { message: shown } });
+  expect(JSON.stringify(lines)).not.toContain("hunter2");
+});
+
 test("an error is told with code and causes", () => {
   const { lines, log } = gathered();
   const cause = Object.assign(new Error("connect refused"), { code: "ECONNREFUSED" });
