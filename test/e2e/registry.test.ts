@@ -74,7 +74,7 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
     for (const act of release.reverse()) await act();
   });
 
-  test("a qcow2 of an insecure registry, with its labels on claim and DataVolume and what is asked on the claim", async () => {
+  test("a qcow2 of an insecure registry without scratch space, with its labels on claim and DataVolume and what is asked on the claim", async () => {
     const url = `docker://${plain.host}/vm/disk:1`;
     await imageVolume("labelled", { url });
     const last = await lastOf(
@@ -86,6 +86,8 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
       "instancetype.kubevirt.io/default-instancetype": "u1.medium",
     });
     const claim = await claimOf("labelled");
+    // Compressed twice over, and yet no scratch space was ever asked for.
+    expect(claim?.metadata.annotations).not.toHaveProperty(`${prefix}storage.import.requiresScratch`);
     expect(claim?.metadata.annotations).toMatchObject({
       [`${prefix}storage.import.source`]: "registry",
       [`${prefix}storage.import.endpoint`]: url,
