@@ -99,6 +99,14 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
     expect(holdsImage(await filled("labelled"), disk)).toBe(true);
   });
 
+  test("into a DataVolume of just the disk's size", async () => {
+    const source = { registry: { url: `docker://${plain.host}/vm/raw:1` } };
+    const storage = { resources: { requests: { storage: String(disk.length) } } };
+    await create(kinds.dataVolume, "barely", { spec: { source, storage } });
+    expect((await lastOf("barely")).status?.phase).toBe("Succeeded");
+    expect(holdsImage(await filled("barely"), disk)).toBe(true);
+  });
+
   test("onto a block device", async () => {
     await imageVolume("block", { url: `docker://${plain.host}/vm/raw:1` }, "Block");
     expect((await lastOf("block")).status?.phase).toBe("Succeeded");
@@ -123,8 +131,15 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
       source: { certConfigMap: "registry-ca" },
       code: "SourceUnauthorized",
     },
-  ])("$when: ImagePullFailed, and tried again", async ({ name, source, code }) => {
-    await imageVolume(name, { url: `docker://${secured.host}/vm/raw:1`, ...source });
+    {
+      when: "there is no such tag",
+      name: "no-tag",
+      source: { secretRef: "registry-login", certConfigMap: "registry-ca" },
+      code: "SourceNotFound",
+      tag: "9",
+    },
+  ])("$when: ImagePullFailed, and tried again", async ({ name, source, code, tag = "1" }) => {
+    await imageVolume(name, { url: `docker://${secured.host}/vm/raw:${tag}`, ...source });
     const last = await lastOf(name, failing(code));
     const running = conditionOf(last, "Running");
     expect(running).toMatchObject({ status: "False", reason: "ImagePullFailed" });

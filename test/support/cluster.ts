@@ -35,7 +35,12 @@ export async function startCluster(
   });
   const watch = watchForSecrets(dir, process.pid);
   atEnd(async () => {
-    const told = await whatIsTold(embedded).finally(() => embedded.close());
+    let told: Described[] = [];
+    try {
+      told = await whatIsTold(embedded);
+    } finally {
+      await embedded.close();
+    }
     try {
       watch.end([...told, { where: "the cluster's log", text: printed }]);
     } finally {

@@ -39,11 +39,14 @@ describe.skipIf(noRegistry !== undefined)("an image by way of a proxy", () => {
   });
 
   test.each([
-    { when: "plain HTTP", registry: () => plain, isPlain: true },
-    { when: "HTTPS", registry: () => secured, isPlain: false },
-  ])("a registry of $when through a proxy with credentials", async ({ registry, isPlain }) => {
-    const proxy = await startProxyServer({ auth });
-    const address = `http://${auth.user}:${encodeURIComponent(auth.password)}@127.0.0.1:${proxy.port}`;
+    { when: "plain HTTP", registry: () => plain, isPlain: true, as: "with credentials", proxyAuth: { auth } },
+    { when: "HTTPS", registry: () => secured, isPlain: false, as: "with credentials", proxyAuth: { auth } },
+    { when: "plain HTTP", registry: () => plain, isPlain: true, as: "for anybody", proxyAuth: {} },
+    { when: "HTTPS", registry: () => secured, isPlain: false, as: "for anybody", proxyAuth: {} },
+  ])("a registry of $when through a proxy $as", async ({ registry, isPlain, proxyAuth }) => {
+    const proxy = await startProxyServer(proxyAuth);
+    const by = "auth" in proxyAuth ? `${auth.user}:${encodeURIComponent(auth.password)}@` : "";
+    const address = `http://${by}127.0.0.1:${proxy.port}`;
     const host = named(registry());
     const place = await makePlace();
     const source = sourceOf(`docker://${host}/vm/disk:1`, { http: address, https: address });

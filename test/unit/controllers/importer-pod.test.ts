@@ -95,6 +95,67 @@ describe("the importer pod", () => {
     );
   });
 
+  describe("for an image of a registry", () => {
+    const image = (more: Record<string, string> = {}, insecureRegistries?: string[]) => {
+      const claim = aClaim({
+        annotations: {
+          [annotations.importSource]: "registry",
+          [annotations.importEndpoint]: "docker://registry.test:5000/vm/disk:1",
+          ...more,
+        },
+      });
+      const config = aConfig();
+      const spec = { ...config.spec, ...(insecureRegistries ? { insecureRegistries } : {}) };
+      return importerPodFor({ claim, config: { ...config, spec }, overhead: "0.06", withScratch: false, options });
+    };
+
+    test("speaks the current contract", () => {
+      expect(envOf(image())).toMatchObject({
+        IMPORTER_SOURCE: "registry",
+        IMPORTER_ENDPOINT: "docker://registry.test:5000/vm/disk:1",
+        IMPORTER_CONTENTTYPE: "kubevirt",
+        INSECURE_TLS: "false",
+        IMPORTER_PULL_METHOD: "",
+        IMPORTER_REGISTRY_IMAGE_ARCHITECTURE: "",
+      });
+      for (const name of ["IMPORTER_ACCESS_KEY_ID", "IMPORTER_SECRET_KEY", "IMPORTER_CERT_DIR"])
+        expect(envOf(image())).not.toHaveProperty(name);
+    });
+
+    test.each([
+      { when: "exactly this host and port are listed", list: ["registry.test:5000"], insecure: "true" },
+      { when: "the host alone is listed", list: ["registry.test"], insecure: "false" },
+      { when: "another port is listed", list: ["registry.test:5001"], insecure: "false" },
+      { when: "nothing is listed", list: [], insecure: "false" },
+    ])("$when: INSECURE_TLS is $insecure", ({ list, insecure }) => {
+      expect(envOf(image({}, list))).toMatchObject({ INSECURE_TLS: insecure });
+    });
+
+    test("an archive file is never insecure, whatever is listed", () => {
+      const pod = image({ [annotations.importEndpoint]: "oci-archive:/x/registry.test:5000" }, ["registry.test:5000"]);
+      expect(envOf(pod)).toMatchObject({ INSECURE_TLS: "false" });
+    });
+
+    test("a secret is of upstream's shape or a docker config: each key is taken where it is there", () => {
+      const key = (name: string) => ({ secretKeyRef: { name: "login", key: name, optional: true } });
+      const env = envOf(image({ [annotations.importSecretName]: "login" }));
+      expect(env).toMatchObject({
+        IMPORTER_ACCESS_KEY_ID: key("accessKeyId"),
+        IMPORTER_SECRET_KEY: key("secretKey"),
+      });
+      expect(Object.values(env)).toContainEqual(key(".dockerconfigjson"));
+    });
+
+    test("an architecture and authorities are handed on", () => {
+      const pod = image({
+        [annotations.registryImageArchitecture]: "arm64",
+        [annotations.importCertConfigMap]: "ca",
+      });
+      expect(envOf(pod)).toMatchObject({ IMPORTER_REGISTRY_IMAGE_ARCHITECTURE: "arm64", IMPORTER_CERT_DIR: "/certs" });
+      expect(pod.spec.volumes).toContainEqual({ name: "cdi-cert-vol", configMap: { name: "ca" } });
+    });
+  });
+
   test("names no key and no format nobody gave", () => {
     for (const name of ["IMPORTER_ACCESS_KEY_ID", "IMPORTER_CERT_DIR", "CDI_IMPORT_FORMAT"])
       expect(envOf(podOf())).not.toHaveProperty(name);

@@ -130,6 +130,41 @@ test.each<{ when: string; end: End; current: [number, unknown]; old: [number, un
   expect({ current: said("current"), old: said("v1.56") }).toEqual({ current, old });
 });
 
+describe("an image of a registry", () => {
+  const outer =
+    "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry image: ";
+  test.each<{ code: FaultCode; said: string; exit: number }>([
+    { code: "SourceNotFound", said: "failed to pull image: expected status code 200, got 404", exit: 77 },
+    { code: "SourceUnauthorized", said: "failed to pull image: expected status code 200, got 401", exit: 75 },
+    { code: "UnknownAuthority", said: "failed to pull image: x509: certificate signed by unknown authority", exit: 80 },
+    { code: "HostUnknown", said: "failed to pull image: no such host", exit: 84 },
+    { code: "ConfigInvalid", said: 'Could not parse image: Invalid image name "x", unknown transport', exit: 65 },
+    { code: "DigestMismatch", said: "layer sha256:a has the digest sha256:b where sha256:a was expected", exit: 105 },
+    { code: "NoDiskInImage", said: "Failed to find VM disk image file in the container image", exit: 106 },
+    { code: "NoDiskInImage", said: "Cannot locate image file: image directory does not exist", exit: 106 },
+    {
+      code: "PlatformMissing",
+      said: 'no image found in image index for architecture "s390x", variant "", OS "linux"',
+      exit: 107,
+    },
+  ])("$code: $said", ({ code, said, exit }) => {
+    const where: FailedAt = { during: "import", source: "registry", stage: "connecting", bytesRead: 0 };
+    for (const listener of ["current", "v1.56"] as const)
+      expect(endingOf(failed(code, said, where), listener)).toEqual({ exit, message: `${outer}${said}` });
+  });
+
+  test("its labels travel with success, as many as the kubelet lets through", () => {
+    const labels = { "instancetype.kubevirt.io/default-preference": "fedora" };
+    const said = (given: Record<string, string>): { labels?: Record<string, string> } =>
+      JSON.parse(endingOf({ kind: "done", preallocated: false, labels: given }, "current").message ?? "{}");
+    expect(said(labels)).toMatchObject({ message: "Import Complete", labels });
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`k${index}`, "v".repeat(60)]));
+    const kept = Object.keys(said(many).labels ?? {}).length;
+    expect(kept).toBeGreaterThan(20);
+    expect(kept).toBeLessThan(80);
+  });
+});
+
 describe("every fault", () => {
   const codes = Object.keys(FAULTS) as FaultCode[];
   test.each(codes.filter((code) => code !== "ChecksumMismatch"))(
