@@ -37,7 +37,7 @@ export function watchForSecrets(dir: string, rootPid: number): SecretWatch {
     lookAtFiles(join(dir, "pods"), seenBytes, note);
     lookAtProcesses(rootPid, note);
   };
-  const timer = setInterval(look, lookEveryMs);
+  const timer = setInterval(look, lookEveryMs).unref();
   return {
     end(last) {
       clearInterval(timer);
