@@ -1,6 +1,7 @@
 // A file behind an http or https URL. The first GET asks for "bytes=0-" and tells size and ranges; its body is what
 // open(0) hands out, so a plain download is one request. Never HEAD: presigned URLs refuse it.
 import { Readable } from "node:stream";
+import { giveBack } from "../../src/lib/buffers.ts";
 import { Fault } from "../../src/lib/faults.ts";
 import {
   type AddressPolicy,
@@ -146,6 +147,7 @@ class HttpSource implements Source {
     let got = 0;
     for await (const chunk of this.#handOut(exchange, signal) as AsyncIterable<Buffer>) {
       got += chunk.copy(into, got);
+      giveBack(chunk);
       // A server without a sense for ranges goes on to the end of the file; leaving the loop hangs up.
       if (got === into.length) break;
     }

@@ -1,5 +1,5 @@
 // What every import does with the bytes as the source sends them: count, hash, and see that all of them came.
-import { pipeline, Transform, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { Fault } from "../lib/faults.ts";
 import { pulledStream } from "./pulled.ts";
 import type { Progress, Source } from "./types.ts";
@@ -9,38 +9,40 @@ export interface Hashing {
   digest(form: "hex"): string;
 }
 
+interface TapJob {
+  readonly source: Source;
+  readonly progress: Progress;
+}
+
 /**
  * Counts and hashes the bytes as they come from the source. An early end is an error right here, so that no decoder takes a
  * cut connection for a damaged file.
  * @param from offset of the source that the input begins at
  */
-export function tap(
-  input: Readable,
-  { source, progress }: { readonly source: Source; readonly progress: Progress },
-  sizeBytes: number | undefined,
-  hash?: Hashing,
-  from = 0,
-): Readable {
-  let gotBytes = from;
-  const counter = new Transform({
-    highWaterMark: 1024 * 1024,
-    transform(chunk: Buffer, _encoding, done) {
-      gotBytes += chunk.length;
-      progress.bytesRead += chunk.length;
-      hash?.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      done(lengthFault(source.name, gotBytes, sizeBytes));
-    },
-  });
-  // Its callback only marks an error as seen; the reader of `counter` is told.
-  pipeline(input, counter, () => undefined);
-  return counter;
+export function tap(input: Readable, job: TapJob, sizeBytes: number | undefined, hash?: Hashing, from = 0): Readable {
+  return pulledStream(tapped(input, job, sizeBytes, hash, from), { behind: input });
 }
 
-function lengthFault(name: string, gotBytes: number, sizeBytes: number | undefined): Fault | null {
-  if (sizeBytes === undefined || gotBytes === sizeBytes) return null;
+async function* tapped(
+  input: Readable,
+  { source, progress }: TapJob,
+  sizeBytes: number | undefined,
+  hash: Hashing | undefined,
+  from: number,
+): AsyncGenerator<Buffer> {
+  let gotBytes = from;
+  for await (const chunk of input as AsyncIterable<Buffer>) {
+    gotBytes += chunk.length;
+    progress.bytesRead += chunk.length;
+    hash?.update(chunk);
+    yield chunk;
+  }
+  const fault = lengthFault(source.name, gotBytes, sizeBytes);
+  if (fault) throw fault;
+}
+
+function lengthFault(name: string, gotBytes: number, sizeBytes: number | undefined): Fault | undefined {
+  if (sizeBytes === undefined || gotBytes === sizeBytes) return undefined;
   const where = `${name} ended at byte ${gotBytes} of ${sizeBytes}`;
   return new Fault(gotBytes < sizeBytes ? "SourceCut" : "SourceSizeUnknown", where);
 }

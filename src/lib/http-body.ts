@@ -1,6 +1,7 @@
 // The bytes of one answer as a Readable: counted against the announced length, paused when the reader is slow, cut off from
-// the network when it is destroyed.
+// the network when it is destroyed. They are handed on by the large buffer where they come fast.
 import { Readable } from "node:stream";
+import { giveBack, handOn, largeBuffer, largeBytes } from "./buffers.ts";
 import { collectNowAndThen } from "./collect-young.ts";
 import { Fault } from "./faults.ts";
 
@@ -21,7 +22,9 @@ export interface BodyPlan {
 }
 
 /** Bytes held ready ahead of the reader, so that the network runs on while the reader is busy. */
-const readAheadBytes = 1024 * 1024;
+const readAheadBytes = 2 * largeBytes;
+/** Less than this is handed on as a copy: it is no reason to give away a large buffer. */
+const smallBytes = 128 * 1024;
 
 /**
  * Fails with a Fault, or with the signal's reason; never ends early in silence. A failure waits until all bytes before it
@@ -38,9 +41,16 @@ export class HttpBody extends Readable {
   #isOver = false;
   #isAsked = false;
   #failure: Error | undefined;
+  /** Whole parts, in order; before them is what the stream holds, after them what is gathered. */
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
+  #isPaused = false;
 
   constructor(flow: Flow, plan: BodyPlan) {
-    super({ highWaterMark: readAheadBytes });
+    // One part at a time: of several the stream would make a copy.
+    super({ highWaterMark: 1 });
     this.#flow = flow;
     this.#where = plan.where;
     this.#dropBytes = plan.dropBytes;
@@ -52,13 +62,30 @@ export class HttpBody extends Readable {
     return this.#failure !== undefined;
   }
 
-  /** For the exchange: a chunk came. @returns false when the connection should pause */
+  /** For the exchange: a chunk came; its memory is the exchange's again. @returns false when the connection should pause */
   receive(chunk: Buffer): boolean {
-    this.receivedBytes += chunk.length;
-    collectNowAndThen(chunk.length);
-    const dropped = Math.min(this.#dropBytes, chunk.length);
-    this.#dropBytes -= dropped;
-    return dropped === chunk.length || this.push(dropped > 0 ? chunk.subarray(dropped) : chunk);
+    const wanted = this.#count(chunk);
+    for (let taken = 0; taken < wanted.length;) {
+      this.#gathered ??= largeBuffer();
+      const copied = wanted.copy(this.#gathered, this.#gatheredBytes, taken);
+      taken += copied;
+      this.#gatheredBytes += copied;
+      if (this.#gatheredBytes === largeBytes) this.#closeGathered();
+    }
+    return this.#offer();
+  }
+
+  /** For the exchange: a large buffer was filled up to a length, and is the body's now. @returns as receive does */
+  receiveLarge(whole: Buffer, length: number): boolean {
+    if (length < smallBytes || this.#dropBytes > 0) {
+      const goesOn = this.receive(whole.subarray(0, length));
+      giveBack(handOn(whole, length));
+      return goesOn;
+    }
+    this.#count(whole.subarray(0, length));
+    this.#closeGathered();
+    this.#addPart(handOn(whole, length));
+    return this.#offer();
   }
 
   /** For the exchange: the answer is complete. */
@@ -71,14 +98,14 @@ export class HttpBody extends Readable {
     }
     if (this.#dropBytes > 0) return this.fail(new Fault("SourceChanged", `${this.#where} is shorter than before`));
     this.#isOver = true;
-    this.push(null);
+    this.#offer();
   }
 
   /** For the exchange: the connection failed. */
   fail(cause: Error): void {
     this.#isOver = true;
     this.#failure ??= cause;
-    this.#settle();
+    this.#offer();
   }
 
   /** For the exchange: the reader's signal was aborted. What is read ahead is dropped. */
@@ -88,24 +115,65 @@ export class HttpBody extends Readable {
     this.fail(reason);
   }
 
-  override read(size?: number): unknown {
-    const chunk: unknown = super.read(size);
-    this.#settle();
-    return chunk;
-  }
-
   override _read(): void {
     this.#isAsked = true;
-    if (!this.#isOver) this.#flow.resume();
+    // Not within the call: the bytes would be joined to those that are just being read.
+    process.nextTick(() => this.#offer());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#endExchange(error ?? new Error("the rest of the answer is not wanted"));
+    this.#parts = [];
+    this.#gathered = undefined;
     done(error);
   }
 
-  #settle(): void {
-    if (this.#failure && this.#isAsked && this.readableLength === 0) this.destroy(this.#failure);
+  /** @returns what is left of the chunk behind the bytes that are dropped */
+  #count(chunk: Buffer): Buffer {
+    this.receivedBytes += chunk.length;
+    const dropped = Math.min(this.#dropBytes, chunk.length);
+    this.#dropBytes -= dropped;
+    return dropped > 0 ? chunk.subarray(dropped) : chunk;
+  }
+
+  #addPart(part: Buffer): void {
+    this.#parts.push(part);
+    this.#partsBytes += part.length;
+  }
+
+  /** What is gathered becomes a part. */
+  #closeGathered(): void {
+    const whole = this.#gathered;
+    const length = this.#gatheredBytes;
+    if (!whole || length === 0) return;
+    this.#gatheredBytes = 0;
+    if (length < smallBytes) {
+      collectNowAndThen(length);
+      return this.#addPart(Buffer.from(whole.subarray(0, length)));
+    }
+    this.#gathered = undefined;
+    this.#addPart(handOn(whole, length));
+  }
+
+  /** Hands the reader what it asked for, if it is there. @returns false when the connection should pause */
+  #offer(): boolean {
+    if (this.destroyed) return false;
+    if (this.#isAsked) this.#handOn();
+    this.#isPaused = this.#partsBytes + this.#gatheredBytes >= readAheadBytes;
+    return !this.#isPaused;
+  }
+
+  #handOn(): void {
+    if (this.#parts.length === 0) this.#closeGathered();
+    const part = this.#parts.shift();
+    if (part) {
+      this.#isAsked = false;
+      this.#partsBytes -= part.length;
+      this.push(part);
+      if (this.#isPaused && !this.#isOver) this.#flow.resume();
+    } else if (this.#failure) this.destroy(this.#failure);
+    else if (this.#isOver) this.push(null);
+    else this.#flow.resume();
   }
 
   #endExchange(reason: Error): void {

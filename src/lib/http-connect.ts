@@ -2,12 +2,13 @@
 // it closes, so that closing the client leaves none behind.
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import { request } from "node:http";
-import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
+import { isIP, Socket, type LookupFunction } from "node:net";
 import * as tls from "node:tls";
 import { refuseAddress, type AddressPolicy } from "./address-policy.ts";
 import { Fault } from "./faults.ts";
 import { connectFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
+import { OwnSocket } from "./http-own-reads.ts";
 import { bareHost, portOf } from "./http-proxy.ts";
 
 /** How to connect. */
@@ -64,27 +65,26 @@ export class Connections {
     }, connectTimeoutMs);
     try {
       const proxy = this.#settings.tunnelFor(origin);
-      const socket = proxy ? await this.#tunnel(origin, proxy, limit.signal) : await this.#dial(origin, limit.signal);
-      return origin.protocol === "https:" ? await this.#secure(socket, origin, limit.signal) : socket;
+      if (proxy) return await this.#secure(await this.#tunnel(origin, proxy, limit.signal), origin, limit.signal);
+      const isPlain = origin.protocol !== "https:";
+      const socket = await this.#dial(origin, limit.signal, isPlain);
+      return isPlain ? socket : await this.#secure(socket, origin, limit.signal);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #dial(origin: URL, signal: AbortSignal): Promise<Socket> {
+  /** @param isPlain answers are read from the socket itself */
+  async #dial(origin: URL, signal: AbortSignal, isPlain = false): Promise<Socket> {
     const host = bareHost(origin);
     const port = Number(portOf(origin));
     const refuse = (address: string): void => refuseAddress(this.#settings.addresses, address, port, origin.origin);
     // An address is not looked up.
     if (isIP(host) !== 0) refuse(host);
-    const socket = connectTcp({
-      host,
-      port,
-      lookup: lookupIn(this.#settings.hosts, refuse),
-      noDelay: true,
-      keepAlive: true,
-    });
+    const socket = isPlain ? new OwnSocket() : new Socket();
     this.#watch(socket);
+    socket.setNoDelay(true).setKeepAlive(true);
+    socket.connect({ host, port, lookup: lookupIn(this.#settings.hosts, refuse) });
     await until(socket, "connect", signal).catch((cause: unknown) => {
       throw connectFault(cause, "tcp", origin.origin);
     });

@@ -7,6 +7,7 @@ import { HttpBody } from "./http-body.ts";
 import { basicOfUrl, Connections, proxyAuthorization, userAgent } from "./http-connect.ts";
 import { exchangeFault, statusFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
+import { leastTakenBytes, socketBeingParsed, takeBody, type OwnSocket } from "./http-own-reads.ts";
 import { proxyFor, type ProxySettings } from "./http-proxy.ts";
 import { firstHop, isRedirect, nextHop, type Hop } from "./http-redirect.ts";
 import { minutes, seconds } from "./duration.ts";
@@ -92,18 +93,19 @@ export function httpClient(options: HttpOptions = {}): HttpClient {
     tunnelFor: (origin) =>
       origin.protocol === "https:" && !proxies.has(origin.origin) ? proxyFor(origin, proxy) : undefined,
   });
+  const idleMs = options.idleMs ?? minutes(10);
   const agent = new Agent({
     connect: ({ protocol, hostname, port }, done) =>
       connections.connect(originOf(protocol, hostname, port), done as never),
     headersTimeout: options.headersTimeoutMs ?? minutes(5),
-    bodyTimeout: options.idleMs ?? minutes(10),
+    bodyTimeout: idleMs,
   });
 
   const ask = (hop: Hop, wanted: GetOptions): Promise<HttpAnswer> => {
     const via = hop.url.protocol === "http:" ? proxyFor(hop.url, proxy) : undefined;
     if (via) proxies.add(via.origin);
     const request = requestFor(hop, wanted, via);
-    return exchange(agent, connections, request, hop, wanted);
+    return exchange({ agent, connections, idleMs }, request, hop, wanted);
   };
 
   return {
@@ -163,10 +165,15 @@ function requestFor(hop: Hop, wanted: GetOptions, via: URL | undefined): Dispatc
   return { origin: via.origin, path, method: "GET", headers: headers.flat() };
 }
 
+interface Means {
+  readonly agent: Agent;
+  readonly connections: Connections;
+  readonly idleMs: number;
+}
+
 /** One request and its answer's head; the body goes on by itself. */
 function exchange(
-  agent: Agent,
-  connections: Connections,
+  { agent, connections, idleMs }: Means,
   request: Dispatcher.DispatchOptions,
   hop: Hop,
   { signal, dropBytes = 0 }: GetOptions,
@@ -175,6 +182,10 @@ function exchange(
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
     let body: HttpBody | undefined;
+    /** Of a body that is to be taken from its socket: how long it is, and what reads on once it is taken. */
+    let takenBytes: number | undefined;
+    let readOn: (() => void) | undefined;
+    let isWhole = false;
     const leave = (): void => signal.removeEventListener("abort", onAbort);
     const onAbort = (): void => {
       leave();
@@ -187,11 +198,33 @@ function exchange(
     signal.addEventListener("abort", onAbort);
     const failed = (error: unknown): void => {
       leave();
+      if (isWhole) return;
       const receivedBytes = body?.receivedBytes ?? 0;
       const answered = body !== undefined;
       const fault = exchangeFault(error, { where, answered, receivedBytes, announcedBytes: body?.announcedBytes });
       if (body) return body.fail(fault);
       reject(fault);
+    };
+    const take = (
+      started: Dispatcher.DispatchController,
+      made: HttpBody,
+      socket: OwnSocket,
+      leftBytes: number,
+    ): void => {
+      if (socket.destroyed || made.destroyed) return;
+      readOn = takeBody(socket, {
+        body: made,
+        leftBytes,
+        idleMs,
+        // As the parser's own watch would say.
+        onIdle: () => started.abort(Object.assign(new Error("Body Timeout Error"), { code: "UND_ERR_BODY_TIMEOUT" })),
+        onWhole() {
+          isWhole = true;
+          made.finish();
+          // The parser still waits for what it will not see.
+          started.abort(new Error("the answer was read past the parser"));
+        },
+      });
     };
     agent.dispatch(request, {
       onRequestStart(started) {
@@ -201,13 +234,18 @@ function exchange(
       onResponseStart(started, status, rawHeaders, statusMessage) {
         if (status < 200) return;
         const headers = joined(rawHeaders);
-        const flow = { resume: () => started.resume(), abort: (reason: Error) => started.abort(reason) };
+        const flow = {
+          resume: () => (takenBytes === undefined ? started.resume() : readOn?.()),
+          abort: (reason: Error) => started.abort(reason),
+        };
         const made = new HttpBody(flow, {
           where,
           announcedBytes: announcedBytes(status, headers),
           dropBytes: status === 200 ? dropBytes : 0,
         });
         body = made;
+        const framedBytes = framedLength(headers);
+        if ((status === 200 || status === 206) && framedBytes >= leastTakenBytes) takenBytes = framedBytes;
         made.once("close", leave);
         resolve({
           status,
@@ -220,7 +258,15 @@ function exchange(
         });
       },
       onResponseData(started, chunk) {
-        if (body?.receive(chunk) === false) started.pause();
+        const made = body;
+        if (!made) return;
+        const goesOn = made.receive(chunk);
+        const socket = takenBytes === undefined ? undefined : socketBeingParsed();
+        const leftBytes = (takenBytes ?? 0) - made.receivedBytes;
+        // An end that came along is the parser's to tell.
+        if (!socket || leftBytes < leastTakenBytes / 2) takenBytes = undefined;
+        else queueMicrotask(() => take(started, made, socket, leftBytes));
+        if (!goesOn || takenBytes !== undefined) started.pause();
       },
       onResponseEnd() {
         // Without a length only the connection's end ends the body, and a reset is no end.
@@ -231,6 +277,12 @@ function exchange(
     });
   });
 }
+
+/** @returns how many bytes the body has on the wire; 0 where that is not told */
+const framedLength = (headers: Readonly<Record<string, string>>): number =>
+  headers["transfer-encoding"] === undefined && /^\d+$/.test(headers["content-length"] ?? "")
+    ? Number(headers["content-length"])
+    : 0;
 
 function joined(raw: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   const rows = Object.entries(raw).map(([name, value]) => [name.toLowerCase(), [value ?? ""].flat().join(", ")]);

@@ -1,5 +1,6 @@
 // Bytes of a stream by the piece or by the count, with a way to hand back what was too much: for formats whose parts follow
 // one another without a length in front.
+import { giveBack } from "../../lib/buffers.ts";
 
 export interface ChunkReader {
   /** Bytes handed out so far, without those put back. */
@@ -12,10 +13,15 @@ export interface ChunkReader {
   putBack(bytes: Buffer): void;
 }
 
-/** @throws (each of its functions) whatever the input fails with */
-export function chunkReader(input: AsyncIterable<Buffer>): ChunkReader {
+/**
+ * @param givesBack the bytes of `next` are of no use any more when it is called again
+ * @throws (each of its functions) whatever the input fails with
+ */
+export function chunkReader(input: AsyncIterable<Buffer>, givesBack = false): ChunkReader {
   const iterator = input[Symbol.asyncIterator]();
   let waiting: Buffer | undefined;
+  /** Came last from the input; nothing of it waits. */
+  let lastGiven: Buffer | undefined;
   let position = 0;
   const reader: ChunkReader = {
     get position() {
@@ -25,7 +31,9 @@ export function chunkReader(input: AsyncIterable<Buffer>): ChunkReader {
       let bytes = waiting;
       waiting = undefined;
       while (!bytes || bytes.length === 0) {
+        if (lastGiven && givesBack) giveBack(lastGiven);
         const { value, done } = await iterator.next();
+        lastGiven = value;
         if (done) return undefined;
         bytes = value;
       }
@@ -38,7 +46,8 @@ export function chunkReader(input: AsyncIterable<Buffer>): ChunkReader {
       while (missing > 0) {
         const chunk = await reader.next();
         if (!chunk) break;
-        parts.push(chunk.subarray(0, missing));
+        // A copy: the next chunk may come in the memory of this one.
+        parts.push(Buffer.from(chunk.subarray(0, missing)));
         if (chunk.length > missing) reader.putBack(chunk.subarray(missing));
         missing -= Math.min(missing, chunk.length);
       }

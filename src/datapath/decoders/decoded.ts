@@ -1,6 +1,7 @@
 // What decoders share that are fed on one side and read on the other: they are fed to the very end, and their errors are
 // Faults that blame the right side.
 import { Readable, type Writable } from "node:stream";
+import { giveBack } from "../../lib/buffers.ts";
 import { Fault } from "../../lib/faults.ts";
 import { pulledStream } from "../pulled.ts";
 import { PointUnusable } from "./point.ts";
@@ -59,8 +60,11 @@ async function feed(input: Readable, { writable: decoder, pass }: Decoder): Prom
   decoder.on("drain", () => wake?.());
   try {
     for await (const chunk of input as AsyncIterable<Buffer>) {
-      for (const piece of pass?.(chunk) ?? [chunk]) {
-        if (!isOpen || decoder.write(piece) || !isOpen) continue;
+      const pieces = pass?.(chunk) ?? [chunk];
+      const last = pieces.at(-1);
+      for (const piece of pieces) {
+        // Written in their order: with the last piece the decoder has done with all of them.
+        if (!isOpen || decoder.write(piece, piece === last ? () => giveBack(chunk) : undefined) || !isOpen) continue;
         await new Promise<void>((resolve) => (wake = resolve));
       }
     }

@@ -3,7 +3,7 @@
 // (docs/adr/0017).
 import { setImmediate as turn } from "node:timers/promises";
 import type { Transform } from "node:stream";
-import { handOn, largeBuffer, largeBytes } from "../buffers.ts";
+import { handOn, largeBuffer, largeBytes } from "../../lib/buffers.ts";
 
 /** What there is under a stream of node:zlib: undocumented. The runtime is pinned, and a test looks. */
 interface Driven {

@@ -23,7 +23,7 @@ export const decodeGz: Decode = (input, _signal, log, resume = {}) =>
   pulledStream(members(input, log, resume), { behind: input });
 
 async function* members(input: Readable, log: Log, { from, onPoint }: DecodeResume): AsyncGenerator<Buffer> {
-  const reader = chunkReader(input);
+  const reader = chunkReader(input, true);
   const inputBefore = from?.inputBytes ?? 0;
   let outputBytes = from?.outputBytes ?? 0;
   const sum = { crc: 0, lengthBytes: 0 };

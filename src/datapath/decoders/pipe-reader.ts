@@ -3,7 +3,7 @@
 import { closeSync, readSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { codeOf } from "../../lib/syscalls.ts";
-import { handOn, largeBuffer } from "../buffers.ts";
+import { handOn, largeBuffer } from "../../lib/buffers.ts";
 
 /** How long an empty pipe is left alone, ms: a quick tool fills it in one, a slow one is not asked too often. */
 const shortestPause = 1;

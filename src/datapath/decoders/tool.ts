@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
 import { syscalls } from "../../lib/syscalls.ts";
-import { largeBytes } from "../buffers.ts";
+import { largeBytes } from "../../lib/buffers.ts";
 import { spawnTool, type Tool, type ToolResult } from "../child.ts";
 import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
 import { pipeReader } from "./pipe-reader.ts";

@@ -1,6 +1,7 @@
 // zst by node's zlib, frame by frame, so that each frame's end is known.
 import type { Readable } from "node:stream";
 import { constants, createZstdDecompress } from "node:zlib";
+import { giveBack } from "../../lib/buffers.ts";
 import { Fault } from "../../lib/faults.ts";
 import { pulledStream } from "../pulled.ts";
 import { Engine } from "./engine.ts";
@@ -37,6 +38,7 @@ async function* frames(input: Readable, { from, onPoint }: DecodeResume): AsyncG
         if (walk.isBetween) onPoint?.({ inputBytes: inputBytes + at, outputBytes });
       }
       inputBytes += chunk.length;
+      giveBack(chunk);
     }
     yield* engine.rest();
     if (!walk.isBetween) throw damaged("unexpected end of the stream");

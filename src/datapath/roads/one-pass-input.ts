@@ -1,5 +1,6 @@
 // The image's bytes in the file's order, with the gaps left out where that is allowed.
 import type { Readable } from "node:stream";
+import { giveBack } from "../../lib/buffers.ts";
 import { destroyWhole } from "../destroy-whole.ts";
 import type { HostInput } from "../qcow2/host-pass.ts";
 import type { TableCheck } from "../qcow2/table-check.ts";
@@ -19,6 +20,7 @@ export function onePassInput(job: RoadJob, check?: TableCheck): OnePassInput {
   const isPlain = peeled.layers.length === 0;
   let position = startAt;
   let reopened: Readable | undefined;
+  let lastGiven: Buffer | undefined;
   let iterator = peeled.body[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
 
   const input: OnePassInput = {
@@ -29,7 +31,9 @@ export function onePassInput(job: RoadJob, check?: TableCheck): OnePassInput {
       return reopened !== undefined;
     },
     async next() {
+      if (lastGiven) giveBack(lastGiven);
       const { value } = await iterator.next();
+      lastGiven = value;
       if (value === undefined) return undefined;
       check?.pass(position, value);
       position += value.length;

@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { giveBack } from "../../lib/buffers.ts";
 import { Fault } from "../../lib/faults.ts";
 import { destroyWhole } from "../destroy-whole.ts";
 import { inspectors } from "../inspect/index.ts";
@@ -72,6 +73,7 @@ async function download(job: RoadJob, path: string): Promise<void> {
       }
       await writeWhole(handle, chunk, offset, path);
       offset += chunk.length;
+      giveBack(chunk);
       progress.scratchPeakBytes = offset;
       progress.bytesDone = progress.bytesRead;
     }

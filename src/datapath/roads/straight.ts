@@ -1,5 +1,5 @@
 // The straight road: raw, ISO or tar, plain or decompressed on the way, into the target as it comes.
-import { giveBack } from "../buffers.ts";
+import { giveBack } from "../../lib/buffers.ts";
 import { enterStage } from "../progress.ts";
 import type { RoadEnd, RoadJob } from "./road.ts";
 

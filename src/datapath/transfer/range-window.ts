@@ -1,5 +1,5 @@
 // A bounded stretch of a file that several requests fill at once, handed on in the file's order.
-import { giveBack, handOn, largeBuffer } from "../buffers.ts";
+import { giveBack, handOn, largeBuffer } from "../../lib/buffers.ts";
 import type { Source } from "../types.ts";
 import { fewestStreams, segmentBytes, windowBytes } from "./window-plan.ts";
 

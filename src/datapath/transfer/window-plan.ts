@@ -1,5 +1,5 @@
 // When a source is worth several connections, and how many bytes they may be ahead of the reader: a pure decision.
-import { largeBytes } from "../buffers.ts";
+import { largeBytes } from "../../lib/buffers.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,5 +1,6 @@
 // The body of an answer: bytes before a failure are never lost, and a failure nobody reads is no unhandled error.
 import { expect, test } from "vitest";
+import { giveBack, largeBuffer, largeBytes } from "../../../src/lib/buffers.ts";
 import { HttpBody } from "../../../src/lib/http-body.ts";
 
 interface Seen {
@@ -80,11 +81,38 @@ test.each(["before anyone reads", "while someone reads"])(
 test("a body full to its limit asks for a pause, and for more when it was read", async () => {
   const { body, seen } = bodyOf();
   expect(body.receive(Buffer.alloc(1024))).toBe(true);
-  expect(body.receive(Buffer.alloc(1024 * 1024))).toBe(false);
+  expect(body.receive(Buffer.alloc(2 * largeBytes))).toBe(false);
   expect(seen.resumed).toBe(0);
-  body.read();
+  const chunks = body[Symbol.asyncIterator]();
+  await chunks.next();
+  await chunks.next();
   expect(seen.resumed).toBeGreaterThan(0);
   body.destroy();
+});
+
+test("bytes come in their order, however they came in: small, large, and large ones with little in them", async () => {
+  const { body } = bodyOf({ dropBytes: 3 });
+  const all: Buffer[] = [];
+  const piece = (length: number): Buffer => {
+    const bytes = Buffer.alloc(length, all.length + 1);
+    all.push(bytes);
+    return bytes;
+  };
+  const large = (length: number): void => {
+    const whole = largeBuffer();
+    piece(length).copy(whole);
+    body.receiveLarge(whole, length);
+  };
+  for (const length of [5, 1000, largeBytes, 70_000]) body.receive(piece(length));
+  for (const length of [10, largeBytes, 300_000, 7]) large(length);
+  body.receive(piece(5));
+  body.finish();
+  const got: Buffer[] = [];
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    got.push(Buffer.from(chunk));
+    giveBack(chunk);
+  }
+  expect(Buffer.concat(got).equals(Buffer.concat(all).subarray(3))).toBe(true);
 });
 
 test("destroying a complete body aborts nothing", () => {

@@ -1,6 +1,6 @@
 // Buffers that go round: only what was handed on comes back, and only once.
 import { expect, test } from "vitest";
-import { giveBack, handOn, largeBuffer, largeBytes } from "../../../src/datapath/buffers.ts";
+import { alsoRead, giveBack, handOn, largeBuffer, largeBytes } from "../../../src/lib/buffers.ts";
 
 test("a buffer that is given back is the next one taken", () => {
   const whole = largeBuffer();
@@ -28,4 +28,15 @@ test("giving back twice brings it back once", () => {
   giveBack(part);
   expect(largeBuffer()).toBe(whole);
   expect(largeBuffer()).not.toBe(whole);
+});
+
+test("what two read comes back with the second", () => {
+  const whole = largeBuffer();
+  const part = handOn(whole, 9);
+  alsoRead(part);
+  giveBack(part);
+  const other = largeBuffer();
+  expect(other).not.toBe(whole);
+  giveBack(part);
+  expect(largeBuffer()).toBe(whole);
 });
