@@ -27,7 +27,7 @@ export interface SendJob {
 }
 
 /** One request's worth: what is sent again at most when a server is killed. */
-const chunkBytes = 64 * 1024 * 1024;
+export const chunkBytes = 64 * 1024 * 1024;
 const readBytes = 1024 * 1024;
 const pauses = { baseMs: 500, capMs: seconds(15) };
 /** Failures in a row without a byte between them. */
