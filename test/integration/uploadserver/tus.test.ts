@@ -303,6 +303,29 @@ describe("a server that is killed", () => {
     }
   });
 
+  test("of several gz members, it goes on where one begins", async () => {
+    const pod = await makePod();
+    try {
+      const { bytes } = images();
+      // Stored, not squeezed: each is as long as its part of the disk.
+      const members = [0, 1, 2, 3].map((at) => gzipSync(bytes.subarray(at * chunk, (at + 1) * chunk), { level: 0 }));
+      const whole = Buffer.concat(members);
+      const begins = members.map((_, index) => Buffer.concat(members.slice(0, index)).length);
+      const first = await serve({ pod });
+      const path = await create(first, whole.length);
+      expect((await patch(first, path, 0, whole.subarray(0, 3.5 * chunk))).status).toBe(204);
+      const saved = (): Promise<string> => readFile(pod.at("/data/disk.img.part.checkpoint"), "utf8").catch(() => "");
+      await expect.poll(saved, { timeout: 20_000 }).toMatch(/"inputBytes":[1-9]/);
+      const second = await restart(first, "SIGKILL", {});
+      const offset = await offsetOf(second, path);
+      expect(begins.slice(1)).toContain(offset);
+      expect((await sendRest(second, path, whole, chunk)).said.status).toBe(204);
+      await expectDone(second);
+    } finally {
+      await pod.remove();
+    }
+  });
+
   test.each([
     ["no JSON", "{"],
     ["another's", JSON.stringify({ version: 9, id: "0123456789abcdef", sizeBytes: 1, fileName: "", durableBytes: 0 })],
