@@ -17,8 +17,29 @@ afterEach(async () => {
   }
 });
 
-const importers = async (): Promise<string[]> =>
-  (await runText("ps", ["-eo", "pid,args"])).split("\n").filter((line) => line.includes("dist/importer.js"));
+interface Process {
+  readonly pid: string;
+  readonly parent: string;
+  readonly argv: string;
+}
+/** All importers of the machine: others may run tests too. */
+async function importers(): Promise<Process[]> {
+  const lines = (await runText("ps", ["-eo", "pid=,ppid=,args="])).split("\n");
+  return lines.flatMap((line) => {
+    const [, pid = "", parent = "", argv = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    return argv.includes("dist/importer.js") ? [{ pid, parent, argv }] : [];
+  });
+}
+/** Those below this process, wrappers too. */
+async function importersBelow(pid: number): Promise<string[]> {
+  const all = await importers();
+  const below = new Set([String(pid)]);
+  for (let size = 0; size < below.size;) {
+    size = below.size;
+    for (const one of all) if (below.has(one.parent)) below.add(one.pid);
+  }
+  return [...below].slice(1);
+}
 
 const manifest = (name: string, url: string, mode: string): string => `
 apiVersion: cdi.kubevirt.io/v1beta1
@@ -37,8 +58,11 @@ test.each(["Filesystem", "Block"])("the import into a %s volume is finished by t
   await first.untilPhase("survivor", "ImportInProgress");
   await expect.poll(() => server.requests.some((request) => request.bodyBytes > mib), { timeout: 10_000 }).toBe(true);
   const uid = await first.kubectl("get", "dv", "survivor", "-o", "jsonpath={.metadata.uid}");
+  const started = await importersBelow(first.pid);
+  expect(started.length).toBeGreaterThan(0);
   await first.kill();
-  await expect.poll(importers, { timeout: 5_000 }).toEqual([]);
+  const left = async (): Promise<Process[]> => (await importers()).filter(({ pid }) => started.includes(pid));
+  await expect.poll(left, { timeout: 5_000 }).toEqual([]);
   server.faults = {};
   const second = await startCdiUp({ dir });
   running.push(second);
