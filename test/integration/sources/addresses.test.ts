@@ -146,6 +146,43 @@ describe("redirected", () => {
   });
 });
 
+describe("an honest neighbour of what is refused", () => {
+  const addresses = addressPolicy({ inPod: true, rules: "allow:127.0.0.2/31" });
+
+  test.each([
+    "http://127.0.0.2",
+    "http://127.2",
+    "http://2130706434",
+    "http://0x7f000002",
+    "http://0177.0.0.02",
+    "http://127.0.0.2.",
+    "http://１２７.０.０.２",
+    "http://user@127.0.0.2",
+    "HTTP://127.0.0.2",
+  ])("%s is asked", async (origin) => {
+    const server = await startHttpServer({ files, host: "127.0.0.2" });
+    const { port } = new URL(server.url("/"));
+    expect(await outcomeOf(`${origin}:${port}/disk.img`, { addresses })).toBe("200");
+  });
+
+  test.each([
+    { to: () => "/disk.img", what: "a path" },
+    { to: () => "disk.img", what: "a path beside it" },
+    { to: () => "./x/../disk.img", what: "a path with steps" },
+    { to: (port: string) => `//127.0.0.2:${port}/disk.img`, what: "the same scheme" },
+    { to: (port: string) => `\\\\127.0.0.2:${port}/disk.img`, what: "the same scheme, spelt with backslashes" },
+    { to: (port: string) => `HTTP://2130706434:${port}/disk.img`, what: "the address as one number" },
+    { to: (port: string) => `http://images.test:${port}/disk.img`, what: "a name for it" },
+    { to: (port: string) => `http://127.0.0.2:${port}/disk.img#part`, what: "a fragment" },
+  ])("a redirect to $what is followed", async ({ to }) => {
+    const other = await startHttpServer({ files, host: "127.0.0.2" });
+    const redirects = { "/start": to(new URL(other.url("/")).port) };
+    const server = await startHttpServer({ files, host: "127.0.0.2", redirects });
+    const hosts = resolving(["127.0.0.2"]);
+    expect(await outcomeOf(server.url("/start"), { addresses, hosts })).toBe("200");
+  });
+});
+
 describe("through a proxy", () => {
   test("the proxy's own address is asked about", async () => {
     expect(await outcomeOf("http://images.test/", { proxy: { http: "http://169.254.169.254:3128" } })).toBe(
