@@ -1,6 +1,7 @@
 // The checksum a user may ask for: over the bytes as they are sent, before any decompression (importer.md section 7.7).
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { Fault } from "../lib/faults.ts";
+import { SegmentedDigest } from "./checkpoint/segmented-digest.ts";
 import type { Hashing } from "./tap.ts";
 
 const hexLengths = { md5: 32, sha1: 40, sha256: 64, sha512: 128 } as const;
@@ -33,7 +34,9 @@ export function parseChecksum(text: string): Checksum {
   return { algorithm: algorithm as ChecksumAlgorithm, hex };
 }
 
-export const hashFor = ({ algorithm }: Checksum): Hash => createHash(algorithm);
+/** On another thread where that is to be had. */
+export const hashFor = ({ algorithm }: Checksum): Hashing =>
+  SegmentedDigest.withoutStates(algorithm) ?? createHash(algorithm);
 
 /** Upstream's text, by which its controller knows the fault. @throws Fault ChecksumMismatch */
 export function verifyChecksum(expected: Checksum, hash: Hashing): void {

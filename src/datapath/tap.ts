@@ -1,10 +1,12 @@
 // What every import does with the bytes as the source sends them: count, hash, and see that all of them came.
 import type { Readable } from "node:stream";
+import { alsoRead, giveBack } from "../lib/buffers.ts";
 import { Fault } from "../lib/faults.ts";
 import { pulledStream } from "./pulled.ts";
 import type { Progress, Source } from "./types.ts";
 
 export interface Hashing {
+  /** A promise where it goes on by itself: until then the bytes must stay, and the next ones wait. */
   update(bytes: Buffer): unknown;
   digest(form: "hex"): string;
 }
@@ -31,14 +33,29 @@ async function* tapped(
   from: number,
 ): AsyncGenerator<Buffer> {
   let gotBytes = from;
+  /** Of the chunk before: it goes on while its reader is at work. */
+  let hashing: Promise<unknown> | undefined;
   for await (const chunk of input as AsyncIterable<Buffer>) {
     gotBytes += chunk.length;
     progress.bytesRead += chunk.length;
-    hash?.update(chunk);
+    await hashing;
+    hashing = hash && heldWhile(chunk, hash);
     yield chunk;
   }
+  await hashing;
   const fault = lengthFault(source.name, gotBytes, sizeBytes);
   if (fault) throw fault;
+}
+
+/** The chunk's memory does not go round before it is hashed. */
+function heldWhile(chunk: Buffer, hash: Hashing): Promise<unknown> | undefined {
+  const done = hash.update(chunk);
+  if (!(done instanceof Promise)) return undefined;
+  alsoRead(chunk);
+  const hashing = done.finally(() => giveBack(chunk));
+  // Heard of when the next chunk is due; nobody may wait for one any more.
+  hashing.catch(() => undefined);
+  return hashing;
 }
 
 function lengthFault(name: string, gotBytes: number, sizeBytes: number | undefined): Fault | undefined {

@@ -17,6 +17,8 @@ export interface SavedDigest {
 
 export interface SavableDigest {
   update(bytes: Buffer): void;
+  /** On another thread; the bytes must stay as they are, and nothing else may be asked of it, until it resolves. */
+  updateInBackground(bytes: Buffer): Promise<void>;
   /** Bytes hashed so far. */
   readonly bytes: number;
   /** @throws when the bytes so far are not a whole number of blocks */
@@ -40,7 +42,7 @@ const contextBytes = 512;
 
 interface Calls {
   init(context: Buffer): number;
-  update(context: Buffer, bytes: Buffer, length: number): number;
+  update: Koffi.KoffiFunc<(context: Buffer, bytes: Buffer, length: number) => number>;
   final(result: Buffer, context: Buffer): number;
 }
 
@@ -87,6 +89,14 @@ function makeDigest(algorithm: SavableAlgorithm, calls: Calls, from: SavedDigest
       must(calls.update(context, bytes, bytes.length));
       count += bytes.length;
     },
+    async updateInBackground(bytes) {
+      const status = await new Promise<number>((resolve, reject) => {
+        const done = (error: Error | null, result: number): void => (error ? reject(error) : resolve(result));
+        calls.update.async(context, bytes, bytes.length, done);
+      });
+      must(status);
+      count += bytes.length;
+    },
     save() {
       if (count % digestBlockBytes !== 0) throw new Error(`a digest of ${count} bytes is in the middle of a block`);
       return { algorithm, bytes: count, words: context.toString("hex", 0, wordsBytes) };
@@ -124,9 +134,7 @@ function load(algorithm: SavableAlgorithm): Calls {
   // The program itself: node brings libcrypto within.
   library ??= (createRequire(import.meta.url)("koffi") as typeof Koffi).load(null);
   const init: Koffi.KoffiFunc<Calls["init"]> = library.func(`int ${prefix}_Init(void *context)`);
-  const update: Koffi.KoffiFunc<Calls["update"]> = library.func(
-    `int ${prefix}_Update(void *context, const void *bytes, size_t length)`,
-  );
+  const update: Calls["update"] = library.func(`int ${prefix}_Update(void *context, const void *bytes, size_t length)`);
   const final: Koffi.KoffiFunc<Calls["final"]> = library.func(`int ${prefix}_Final(void *result, void *context)`);
   return { init, update, final };
 }

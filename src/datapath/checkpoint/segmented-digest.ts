@@ -7,30 +7,43 @@ import {
   type SavedDigest,
 } from "../../lib/syscalls-digest.ts";
 
-/** What is read and hashed again at most after a restart, bytes. */
+/** What is read and hashed again at most after a restart, bytes, beside the chunk that is just being hashed. */
 const segmentBytes = 1024 * 1024;
+/** Less than this is hashed sooner than another thread is told of it. */
+const smallBytes = 128 * 1024;
 
 export class SegmentedDigest {
   readonly #digest: SavableDigest;
+  readonly #keepsStates: boolean;
   #states: SavedDigest[];
 
   /** @returns undefined where no digest can be saved here */
   static of(algorithm: SavableAlgorithm, from?: SavedDigest): SegmentedDigest | undefined {
     const digest = savableDigest(algorithm, from);
-    return digest && new SegmentedDigest(digest);
+    return digest && new SegmentedDigest(digest, true);
   }
 
-  private constructor(digest: SavableDigest) {
+  /** One that nobody will ask for a state. @returns undefined where that is not to be had here */
+  static withoutStates(algorithm: SavableAlgorithm): SegmentedDigest | undefined {
+    const digest = savableDigest(algorithm);
+    return digest && new SegmentedDigest(digest, false);
+  }
+
+  private constructor(digest: SavableDigest, keepsStates: boolean) {
     this.#digest = digest;
+    this.#keepsStates = keepsStates;
     this.#states = [digest.save()];
   }
 
-  update(chunk: Buffer): void {
+  /** The chunk must stay as it is, and the next one wait, until it resolves. */
+  async update(chunk: Buffer): Promise<void> {
     for (let at = 0; at < chunk.length;) {
       const end = Math.min(chunk.length, at + segmentBytes - (this.#digest.bytes % segmentBytes));
-      this.#digest.update(chunk.subarray(at, end));
+      const piece = chunk.subarray(at, end);
+      if (piece.length < smallBytes) this.#digest.update(piece);
+      else await this.#digest.updateInBackground(piece);
       at = end;
-      if (this.#digest.bytes % segmentBytes === 0) this.#states.push(this.#digest.save());
+      if (this.#keepsStates && this.#digest.bytes % segmentBytes === 0) this.#states.push(this.#digest.save());
     }
   }
 

@@ -1,6 +1,7 @@
 // One compressed cluster: raw deflate with a window of 4 KiB, or zstd frames. What follows them in their last sector is junk.
 import { constants, createInflateRaw, inflateRawSync, zstdDecompressSync } from "node:zlib";
 import { Fault } from "../../lib/faults.ts";
+import { makeInflater, type Inflater } from "../../lib/syscalls-inflate.ts";
 import type { Qcow2Header } from "./header.ts";
 import { zstdFrameBytes } from "./zstd-frame.ts";
 
@@ -14,8 +15,75 @@ export interface Decompressed {
 /** A little more room than a cluster: the engine then sees the end in its first call. */
 const slackBytes = 64;
 const windowBits = 12;
+/** Engines for other threads. */
+const backgroundThreads = 3;
 /** Without another flush the engine takes an input that ends early for an error. */
 const inflateFlush = { windowBits, finishFlush: constants.Z_SYNC_FLUSH } as const;
+
+/** A window of 4 KiB, as qemu writes; made when first used. */
+let inflaters:
+  { readonly here: Inflater | undefined; readonly background: BackgroundInflaters | undefined } | undefined;
+
+function theInflaters(): NonNullable<typeof inflaters> {
+  if (inflaters) return inflaters;
+  const engines = Array.from({ length: backgroundThreads }, () => makeInflater(windowBits));
+  const background = engines.filter((engine) => engine !== undefined);
+  inflaters = {
+    here: makeInflater(windowBits),
+    background: background.length > 0 ? new BackgroundInflaters(background) : undefined,
+  };
+  return inflaters;
+}
+
+/** Pieces are dealt out to engines, each of which has one at a time. */
+class BackgroundInflaters {
+  readonly #engines: readonly Inflater[];
+  readonly #turns: Promise<unknown>[];
+  #next = 0;
+
+  constructor(engines: readonly Inflater[]) {
+    this.#engines = engines;
+    this.#turns = engines.map(() => Promise.resolve());
+  }
+
+  inflate(input: Buffer, into: Buffer): Promise<number | undefined> {
+    const index = this.#next;
+    this.#next = (index + 1) % this.#engines.length;
+    const turn = (this.#turns[index] ?? Promise.resolve()).then(() =>
+      this.#engines[index]?.inflateInBackground(input, into),
+    );
+    this.#turns[index] = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/**
+ * Fills `into`, which has the room of a cluster, on another thread; until it resolves both buffers must stay as they are.
+ * @returns undefined where there is no way to do so; else what `decompressInto` returns
+ */
+export function decompressInBackground(
+  { compression }: Pick<Qcow2Header, "compression">,
+  input: Buffer,
+  into: Buffer,
+): Promise<number | undefined> | undefined {
+  return compression === "zstd" ? undefined : theInflaters().background?.inflate(input, into);
+}
+
+/**
+ * Fills `into`, which has the room of a cluster, on this thread.
+ * @returns how many bytes of the input are known to belong to it; undefined when they do not make a whole cluster
+ */
+export async function decompressInto(
+  header: Pick<Qcow2Header, "compression" | "clusterBytes">,
+  input: Buffer,
+  into: Buffer,
+): Promise<number | undefined> {
+  const { here } = header.compression === "zstd" ? { here: undefined } : theInflaters();
+  if (here) return here.inflate(input, into);
+  const unpacked = await decompressCluster(header, input);
+  unpacked?.bytes.copy(into);
+  return unpacked?.usedBytes;
+}
 
 /**
  * On this thread: under a pod's processor limit, handing a cluster to node's pool and back costs more than it saves.

@@ -1,5 +1,6 @@
 // One pass over an image file in its own order: each cluster goes to its place on the disk when its bytes come by. Tables that
 // come by are read too; what passed before its table is the business of `late`.
+import { usableProcessors } from "../../lib/processors.ts";
 import { decompressCluster, notDecompressed } from "./decompress.ts";
 import { checkInFile, eachCluster, eachTable, entryKinds, mostEntriesOf, type EntryKind } from "./entries.ts";
 import { EntryHeap, type Entry } from "./entry-heap.ts";
@@ -7,6 +8,7 @@ import type { Qcow2Header } from "./header.ts";
 import { HostWindow } from "./host-window.ts";
 import type { LateBytes } from "./late-bytes.ts";
 import { PassDeclined } from "./pass-declined.ts";
+import { UnpackedRun } from "./unpacked-run.ts";
 import type { PassState } from "./pass-state.ts";
 import { checkTable } from "./table-walk.ts";
 
@@ -36,6 +38,8 @@ export interface HostPassOptions {
   /** Told a rising offset of the file below which everything is placed; in a stream that, or in `state`. */
   onLowWater?: (offset: number) => void;
   signal: AbortSignal;
+  /** With more than one, clusters are unpacked on other threads. Default: what this process may use. */
+  processors?: number;
   /** The bytes are the caller's again when it resolves. Calls may overlap, and take effect in their order. */
   place: (guest: number, bytes: Buffer) => Promise<void>;
 }
@@ -48,6 +52,7 @@ const mostOnTheWayBytes = 4 * MIB;
 export class HostPass {
   readonly #options: HostPassOptions;
   readonly #window = new HostWindow();
+  readonly #unpacked: UnpackedRun;
   #isAtEnd = false;
   /** In a stream: everything below is placed, kept, or known to be of no use. */
   #coveredTo = 0;
@@ -60,6 +65,10 @@ export class HostPass {
 
   constructor(options: HostPassOptions) {
     this.#options = options;
+    const { header, late, place } = options;
+    // What a stream keeps depends on how much of the input was used.
+    const inBackground = !late && (options.processors ?? usableProcessors()) >= 1.5;
+    this.#unpacked = new UnpackedRun({ header, inBackground, place });
     this.#coveredTo = options.from?.coveredTo ?? 0;
     this.#deferred.push(...(options.from?.deferred ?? []));
     this.#window.moveTo(options.startAt ?? 0);
@@ -72,6 +81,7 @@ export class HostPass {
       await this.#landed();
     } finally {
       // None of them may still look at a buffer, or fail unheard, when the caller goes on.
+      await this.#unpacked.drop();
       await Promise.allSettled(this.#onTheWay);
     }
   }
@@ -190,14 +200,24 @@ export class HostPass {
   /** Waits only when it has to: many clusters share one turn of the event loop. */
   #place(guest: number, bytes: Buffer): Promise<void> {
     const placing = this.#options.place(guest, bytes);
-    // Heard of in #landed; until then it is no unhandled failure.
-    placing.catch(() => undefined);
-    this.#onTheWay.push(placing);
-    this.#onTheWayBytes += bytes.length;
+    this.#follow(placing, bytes.length);
     return placing;
   }
 
+  #follow(placing: Promise<void>, bytes: number): void {
+    // Heard of in #landed; until then it is no unhandled failure.
+    placing.catch(() => undefined);
+    this.#onTheWay.push(placing);
+    this.#onTheWayBytes += bytes;
+  }
+
+  #landUnpacked(): void {
+    const sent = this.#unpacked.land();
+    if (sent) this.#follow(sent.landing, sent.bytes);
+  }
+
   async #landed(): Promise<void> {
+    this.#landUnpacked();
     if (this.#onTheWay.length === 0) return;
     await Promise.all(this.#onTheWay);
     this.#onTheWay = [];
@@ -209,12 +229,14 @@ export class HostPass {
     const { kind, host, length, guest } = entry;
     const bytes = this.#window.view(host, host + length);
     if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
-    const unpacked = await decompressCluster(header, padded(bytes, length));
-    if (!unpacked) throw notDecompressed(header.compression, host);
-    const wanted = this.#onDisk(guest, unpacked.bytes);
+    // Carried bytes move with the next view.
+    const isShared = this.#window.isCarried(host) && !this.#options.late;
+    const input = padded(isShared ? Buffer.from(bytes) : bytes, length);
+    const wantedBytes = Math.min(header.clusterBytes, header.virtualSizeBytes - guest);
+    if (!this.#unpacked.takes(guest)) this.#landUnpacked();
+    const usedBytes = await this.#unpacked.add(guest, host, input, wantedBytes);
     // One that the disk's end cuts may be wanted whole elsewhere.
-    if (wanted.length === header.clusterBytes) this.#note(host, unpacked.usedBytes, guest, true);
-    void this.#place(guest, wanted);
+    if (wantedBytes === header.clusterBytes) this.#note(host, usedBytes, guest, true);
   }
 
   #onDisk(guest: number, cluster: Buffer): Buffer {
@@ -311,6 +333,7 @@ export class HostPass {
 
   /** Everything has come by: what these tables point to is kept, or placed. */
   async #readDeferred(): Promise<void> {
+    await this.#landed();
     do await this.#letGoBelow(this.#window.end);
     while (await this.#readOn(Infinity));
     const { late } = this.#options;

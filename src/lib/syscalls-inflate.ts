@@ -1,0 +1,109 @@
+// Raw deflate piece by piece: the zlib inside node, through koffi, with one engine that is used again and again. node:zlib makes
+// an engine and buffers for each piece, and has no way to run a piece on another thread into memory that is there already.
+import { createRequire } from "node:module";
+import { deflateRawSync } from "node:zlib";
+import type * as Koffi from "koffi";
+
+/** One piece at a time. */
+export interface Inflater {
+  /** @returns how many bytes of the input it took to fill `into`; undefined when the data is damaged or ends before */
+  inflate(input: Buffer, into: Buffer): number | undefined;
+  /** The same on another thread: until it resolves both must stay as they are, and nothing else may be asked. */
+  inflateInBackground(input: Buffer, into: Buffer): Promise<number | undefined>;
+}
+
+type Address = (bytes: Buffer) => bigint;
+interface Calls {
+  readonly addressOf: Address;
+  readonly init: (stream: Buffer, windowBits: number, version: string, size: number) => number;
+  readonly reset: (stream: Buffer) => number;
+  readonly inflate: Koffi.KoffiFunc<(stream: Buffer, flush: number) => number>;
+}
+
+/** z_stream where pointers and longs have 8 bytes (zlib.h). */
+const at = { nextIn: 0, availIn: 8, nextOut: 24, availOut: 32 } as const;
+const streamBytes = 112;
+const ok = 0;
+/** Z_FINISH: no window is kept for a next call. */
+const finish = 4;
+
+let loaded: { calls: Calls | undefined } | undefined;
+
+/**
+ * Never freed: to be made once for as long as the process lives.
+ * @param windowBits 8 to 15
+ * @returns undefined where koffi or the library is out of reach, or behaves otherwise than it should
+ */
+export function makeInflater(windowBits: number): Inflater | undefined {
+  loaded ??= { calls: loadTested() };
+  return loaded.calls && inflaterOf(loaded.calls, windowBits);
+}
+
+function inflaterOf({ addressOf, init, reset, inflate }: Calls, windowBits: number): Inflater {
+  // Not from node's pool: C code keeps its address.
+  const stream = Buffer.alloc(4096);
+  if (init(stream, -windowBits, "1", streamBytes) !== ok) throw new Error("zlib refused an engine");
+
+  const begin = (input: Buffer, into: Buffer): void => {
+    if (reset(stream) !== ok) throw new Error("zlib refused to begin anew");
+    stream.writeBigUInt64LE(addressOf(input), at.nextIn);
+    stream.writeUInt32LE(input.length, at.availIn);
+    stream.writeBigUInt64LE(addressOf(into), at.nextOut);
+    stream.writeUInt32LE(into.length, at.availOut);
+  };
+  // What the engine says of bytes behind the last one wanted is nobody's business.
+  const used = (input: Buffer): number | undefined =>
+    stream.readUInt32LE(at.availOut) === 0 ? input.length - stream.readUInt32LE(at.availIn) : undefined;
+
+  return {
+    inflate(input, into) {
+      begin(input, into);
+      inflate(stream, finish);
+      return used(input);
+    },
+    async inflateInBackground(input, into) {
+      begin(input, into);
+      await new Promise<void>((resolve, reject) => {
+        inflate.async(stream, finish, (error: Error | null) => (error ? reject(error) : resolve()));
+      });
+      // Named here, so that neither is collected before.
+      return into.length > 0 ? used(input) : 0;
+    },
+  };
+}
+
+/** Takes nothing on trust. */
+function loadTested(): Calls | undefined {
+  try {
+    const calls = load();
+    const plain = Buffer.alloc(70_000, "some text, and more of it; ");
+    const packed = Buffer.concat([deflateRawSync(plain, { windowBits: 12 }), Buffer.from("junk")]);
+    const inflater = inflaterOf(calls, 12);
+    for (let time = 0; time < 2; time += 1) {
+      const into = Buffer.alloc(plain.length);
+      if (inflater.inflate(packed, into) !== packed.length - 4 || !into.equals(plain)) return undefined;
+      if (inflater.inflate(packed.subarray(0, 20), into) !== undefined) return undefined;
+    }
+    return calls;
+  } catch {
+    // No koffi, or a node without these names: then pieces are for node:zlib.
+    return undefined;
+  }
+}
+
+function load(): Calls {
+  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+  // The program itself: node brings zlib within.
+  const library = koffi.load(null);
+  const bases = new WeakMap<ArrayBufferLike, bigint>();
+  return {
+    addressOf({ buffer, byteOffset }) {
+      let base = bases.get(buffer);
+      if (base === undefined) bases.set(buffer, (base = BigInt(koffi.address(Buffer.from(buffer as ArrayBuffer)))));
+      return base + BigInt(byteOffset);
+    },
+    init: library.func("int inflateInit2_(void *stream, int windowBits, const char *version, int size)"),
+    reset: library.func("int inflateReset(void *stream)"),
+    inflate: library.func("int inflate(void *stream, int flush)"),
+  };
+}
