@@ -135,7 +135,8 @@ export async function makeWorlds(cluster: Embedded, atEnd: AtEnd): Promise<MadeW
     };
   }
 
-  const stopsSending = { stallAfterBytes: mib };
+  // At the same byte each time: one that stops after so many bytes of every answer only makes an import slow.
+  const stopsSending = { stallAtByte: mib };
   const worlds: MadeWorlds["worlds"] = {
     "404": async () => ({ wish: { url: (await serve({})).url("/a.img") } }),
     async "401"() {

@@ -34,6 +34,8 @@ export interface HttpFaults {
   readonly shiftBytes?: number;
   /** Nothing more is sent after this many body bytes; the socket stays open. */
   readonly stallAfterBytes?: number;
+  /** Nothing more is sent when the file's byte at this offset is due, whatever part was asked for. */
+  readonly stallAtByte?: number;
   /** Added to the Content-Length that is told; the body stays as it is. */
   readonly lieBytes?: number;
   /** No Content-Length: chunked, or ended by the connection's end. */
@@ -247,7 +249,8 @@ async function send(
 ): Promise<void> {
   const cutBytes = faults.cutAfterBytes ?? Math.max(0, (faults.cutAtByte ?? Infinity) - first);
   const isCut = cutBytes < bytes.length;
-  const end = Math.min(cutBytes, faults.stallAfterBytes ?? Infinity, bytes.length);
+  const stallBytes = faults.stallAfterBytes ?? Math.max(0, (faults.stallAtByte ?? Infinity) - first);
+  const end = Math.min(cutBytes, stallBytes, bytes.length);
   for (let at = 0; at < end && !gone.aborted;) {
     const piece = bytes.subarray(at, Math.min(end, at + pieceBytes));
     at += piece.length;
@@ -255,7 +258,7 @@ async function send(
     if (!response.write(piece)) await once(response, "drain", { signal: gone });
     if (faults.bytesPerSecond) await systemClock.sleep((piece.length / faults.bytesPerSecond) * 1000, gone);
   }
-  if (faults.stallAfterBytes !== undefined) return;
+  if (stallBytes < Infinity) return;
   if (isCut) {
     // Let the bytes reach the wire first: a destroyed socket drops what it still holds.
     response.write("", () => response.socket?.end(() => response.destroy()));
