@@ -5,6 +5,6 @@ import { runControlProgram } from "./control-program.ts";
 keepYoungSmall();
 await runControlProgram("cdi-uploadproxy", async (around) => {
   // Loaded late: what it brings along must not make the young space grow.
-  const { serveUploadProxy } = await import("./upload-proxy.ts");
+  const { serveUploadProxy } = await import("./serve-upload-proxy.ts");
   await serveUploadProxy(around);
 });

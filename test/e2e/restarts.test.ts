@@ -12,7 +12,7 @@ import type { KindRef, KubeObject } from "../../src/api/meta.ts";
 import { importerImage } from "../../src/embedded/index.ts";
 import { clientNodeClient, type KubeClient } from "../../src/kube/index.ts";
 import { checkout, removeDir, temporaryDir } from "../support/cdi-up.ts";
-import { startHttpServer, type HttpTestServer } from "../support/http-server.ts";
+import { sentBytes, startHttpServer, type HttpTestServer } from "../support/http-server.ts";
 import { randomFrom } from "../support/random-qcow2.ts";
 import { runText } from "../support/run-text.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
@@ -124,7 +124,7 @@ function reached(stage: Stage, server: HttpTestServer, second: boolean): (get: G
     if (stage === "created") return (await get(kinds.claim, name)) !== undefined;
     if (stage === "scheduled") return (await get(kinds.pod, `importer-${name}`)) !== undefined;
     if (stage === "half done") {
-      const sent = server.requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+      const sent = sentBytes(server);
       return sent > (second ? 14 : 8) * mib;
     }
     const pod = (await get(kinds.pod, `importer-${name}`)) as Pod | undefined;

@@ -1,22 +1,16 @@
 // Resumable uploads through the real proxy into an embedded cluster: from a headless browser with pause and resume, with connections
 // that drop, and with a server that is killed; little is sent twice.
-import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { once } from "node:events";
 import { request, type RequestOptions } from "node:https";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
-import { createRequire } from "node:module";
-import puppeteer from "puppeteer-core";
 import { expect, test } from "vitest";
 import type { Pod } from "../../src/api/core.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import { diskOf, history, holdsImage } from "../support/cluster.ts";
+import { noBrowser, uploadFromPage } from "../support/tus-page.ts";
 import { image, mib, readyVolume, untilSucceeded, useUploadCluster } from "../support/upload-cluster.ts";
 
 const on = useUploadCluster();
-const chromium = "/usr/bin/chromium";
 const octets = "application/offset+octet-stream";
 
 async function expectFilled(name: string): Promise<void> {
@@ -24,67 +18,20 @@ async function expectFilled(name: string): Promise<void> {
   expect(holdsImage((await diskOf(on().cluster, name)) as Buffer, image)).toBe(true);
 }
 
-test.skipIf(!existsSync(chromium) && !process.env["CI"])(
-  "a browser, paused and resumed, each request with a token of its own",
-  async () => {
-    await readyVolume(on(), "browsed");
-    const script = createRequire(import.meta.url).resolve("tus-js-client/dist/tus.min.js");
-    const files: Record<string, Buffer> = {
-      "/": Buffer.from('<!doctype html><title>upload</title><script src="/tus.js"></script><input type="file">'),
-      "/tus.js": await readFile(script),
-    };
-    const site = createServer((asked, response) => {
-      void (async () => {
-        // As a page's own server would: a fresh token for each request of the upload.
-        const body =
-          asked.url === "/token" ? await on().virtctl.token({ style: "new", name: "browsed" }) : files[asked.url ?? ""];
-        response.writeHead(body ? 200 : 404, { "content-type": asked.url === "/" ? "text/html" : "text/javascript" });
-        response.end(body);
-      })();
-    });
-    await once(site.listen(0, "127.0.0.1"), "listening");
-    const browser = await puppeteer.launch({
-      executablePath: chromium,
-      acceptInsecureCerts: true,
-      args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-    });
-    try {
-      const page = await browser.newPage();
-      await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
-      const input = await page.$("input[type=file]");
-      await input?.uploadFile(on().file("disk.img"));
-      // Runs in the page, whose words are not this project's: handed over as text.
-      const story = `new Promise((resolve, reject) => {
-        const seen = [];
-        let pauses = 0;
-        const upload = new tus.Upload(document.querySelector("input").files[0], {
-          endpoint: ${JSON.stringify(`${on().url}/v1beta1/upload-tus`)},
-          chunkSize: 2 ** 20,
-          retryDelays: [50, 200, 1000, 3000],
-          onBeforeRequest: async (asked) =>
-            asked.setHeader("Authorization", "Bearer " + (await (await fetch("/token")).text())),
-          onError: (cause) => reject(new Error(String(cause))),
-          onSuccess: () => resolve({ pauses, seen }),
-          onChunkComplete: async (size, done) => {
-            seen.push(done);
-            if (done < 3 * 2 ** 20 || pauses > 0) return;
-            pauses += 1;
-            await upload.abort();
-            upload.start();
-          },
-        });
-        upload.start();
-      })`;
-      const told = (await page.evaluate(story)) as { pauses: number; seen: number[] };
-      expect(told.pauses).toBe(1);
-      expect(told.seen.at(-1)).toBe(image.length);
-    } finally {
-      await browser.close();
-      await new Promise((resolve) => site.close(resolve));
-    }
-    await expectFilled("browsed");
-  },
-);
+test.skipIf(noBrowser)("a browser, paused and resumed, each request with a token of its own", async () => {
+  await readyVolume(on(), "browsed");
+  const told = await uploadFromPage({
+    file: on().file("disk.img"),
+    endpoint: `${on().url}/v1beta1/upload-tus`,
+    chunkBytes: mib,
+    pauseAtBytes: 3 * mib,
+    // As a page's own server would: a fresh one for each request of the upload.
+    token: () => on().virtctl.token({ style: "new", name: "browsed" }),
+  });
+  expect(told.pauses).toBe(1);
+  expect(told.seen.at(-1)).toBe(image.length);
+  await expectFilled("browsed");
+});
 
 interface Said {
   status: number;

@@ -282,3 +282,7 @@ export async function ownCertificate(): Promise<{ ca: string; pair: { certificat
   });
   return { ca: authority.certificate, pair };
 }
+
+/** Body bytes of all answers so far. */
+export const sentBytes = ({ requests }: Pick<HttpTestServer, "requests">): number =>
+  requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);

@@ -61,7 +61,7 @@ export function decideConfig(seen: ConfigFacts | undefined, nowMs: number): Plan
     ...(ca ? { uploadProxyCA: ca } : {}),
   };
   const status = mergeDiff(config.status, wanted);
-  const again = authorityPlace(seen) ? { lookAgainIn: lookAgainMs } : {};
+  const again: Pick<Plan, "lookAgainInMs"> = authorityPlace(seen) ? { lookAgainInMs: lookAgainMs } : {};
   if (!status) return { steps: [], ...again };
   const { resourceVersion = "" } = config.metadata;
   const ref = { kind: kinds.cdiConfig, ...keyOf(config) };

@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { newProgress } from "../../../src/datapath/index.ts";
 import { bring, failureOf, makePlace } from "../../support/bring.ts";
-import { startHttpServer, type HttpFaults, type HttpTestServer } from "../../support/http-server.ts";
+import { sentBytes, startHttpServer, type HttpFaults } from "../../support/http-server.ts";
 import { makeImages, wrap, type Images } from "../../support/images.ts";
 import { makeFolder } from "../../support/loop.ts";
 import { someBytes } from "../../support/source-suite.ts";
@@ -45,8 +45,6 @@ beforeAll(async () => {
 
 const sumOf = (bytes: Uint8Array, algorithm = "sha256"): string =>
   `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
-const sentBytes = (server: HttpTestServer): number =>
-  server.requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
 
 const roads = [
   "/disk.img",

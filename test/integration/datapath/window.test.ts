@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { newProgress } from "../../../src/datapath/index.ts";
 import { bring, failureOf, makePlace, type Place } from "../../support/bring.ts";
-import { startHttpServer, type HttpFaults, type HttpTestServer } from "../../support/http-server.ts";
+import { sentBytes, startHttpServer, type HttpFaults, type HttpTestServer } from "../../support/http-server.ts";
 import { makeRawImage, wrap } from "../../support/images.ts";
 import { makeFolder } from "../../support/loop.ts";
 import { startRelay, type Relay } from "../../support/relay.ts";
@@ -39,8 +39,6 @@ const sumOf = (path: string): string =>
   `sha256:${createHash("sha256")
     .update(files[path] ?? raw)
     .digest("hex")}`;
-const sentBytes = (server: HttpTestServer): number =>
-  server.requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
 
 interface Way {
   server: HttpTestServer;

@@ -7,7 +7,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { startHttpServer, type HttpTestServer } from "../../support/http-server.ts";
+import { sentBytes, startHttpServer, type HttpTestServer } from "../../support/http-server.ts";
 import { makeRawImage } from "../../support/images.ts";
 import { makeLoop, noLoops } from "../../support/loop.ts";
 import { anEnv, ensureBuilt, makeFolder, makePod, MiB, startImporter, type Pod } from "./world.ts";
@@ -47,8 +47,6 @@ const sumOf = (path: string): string =>
   `sha256:${createHash("sha256")
     .update(files[path] ?? raw)
     .digest("hex")}`;
-const sentBytes = (server: HttpTestServer): number =>
-  server.requests.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
 
 interface Wish {
   path: string;

@@ -94,6 +94,8 @@ describe.skipIf(noRegistry !== undefined)("container images on the command line"
     readonly disk?: Buffer;
     readonly format?: string;
   }
+  /** Behind a password, with TLS of its own authority. */
+  const guarded = (): string[] => [`docker://${basic.host}/two:1`, "--ca", `${folder}/ca.crt`];
   const rows: readonly Row[] = [
     { when: "a qcow2 in a gzip layer", args: () => [`docker://${plain.host}/gzip:1`, "--insecure"], format: "qcow2" },
     { when: "a qcow2 in a zstd layer", args: () => [`docker://${plain.host}/zstd:1`, "--insecure"], format: "qcow2" },
@@ -107,11 +109,9 @@ describe.skipIf(noRegistry !== undefined)("container images on the command line"
     {
       when: "--username and --password-file, with --ca",
       args: () => [
-        `docker://${basic.host}/two:1`,
+        ...guarded(),
         "--platform",
         "amd64",
-        "--ca",
-        `${folder}/ca.crt`,
         "--username",
         login.user,
         "--password-file",
@@ -120,15 +120,7 @@ describe.skipIf(noRegistry !== undefined)("container images on the command line"
     },
     {
       when: "--registry-auth-file for basic auth",
-      args: () => [
-        `docker://${basic.host}/two:1`,
-        "--platform",
-        "amd64",
-        "--ca",
-        `${folder}/ca.crt`,
-        "--registry-auth-file",
-        `${folder}/auth.json`,
-      ],
+      args: () => [...guarded(), "--platform", "amd64", "--registry-auth-file", `${folder}/auth.json`],
     },
     {
       when: "REGISTRY_AUTH_FILE for tokens",
@@ -152,15 +144,7 @@ describe.skipIf(noRegistry !== undefined)("container images on the command line"
   const refused: readonly (Row & { code: string; status: number })[] = [
     {
       when: "a wrong password",
-      args: () => [
-        `docker://${basic.host}/two:1`,
-        "--ca",
-        `${folder}/ca.crt`,
-        "--username",
-        login.user,
-        "--password-file",
-        `${folder}/wrong`,
-      ],
+      args: () => [...guarded(), "--username", login.user, "--password-file", `${folder}/wrong`],
       code: "SourceUnauthorized",
       status: 75,
     },

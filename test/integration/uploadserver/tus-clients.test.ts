@@ -1,21 +1,17 @@
 // tus-js-client, unchanged, against the server: from node, and from a headless browser through a page, with pause and resume.
-import { createServer } from "node:http";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { createServer as createTlsServer } from "node:https";
 import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createRequire } from "node:module";
-import puppeteer from "puppeteer-core";
 import { Upload, type HttpStack } from "tus-js-client";
 import { expect, test } from "vitest";
+import { noBrowser, uploadFromPage } from "../../support/tus-page.ts";
 import { certificateNow } from "../../support/upload-stand-in.ts";
 import { useUploads } from "./uploads.ts";
 import { identityOf, type Server } from "./world.ts";
 
 const { certificates, images, serve, expectDone } = useUploads();
-const chromium = "/usr/bin/chromium";
 
 /** A door before the server, as the proxy is: the browser side without, the server's side with the client certificate. */
 async function openDoor(server: Server): Promise<{ url: string; close: () => Promise<void> }> {
@@ -84,57 +80,19 @@ test("from node: paused in the middle, resumed by another client object, and who
   await expectDone(server);
 });
 
-test.skipIf(!existsSync(chromium) && !process.env["CI"])("from a browser: paused and resumed, and whole", async () => {
+test.skipIf(noBrowser)("from a browser: paused and resumed, and whole", async () => {
   const server = await serve();
   const door = await openDoor(server);
-  const script = createRequire(import.meta.url).resolve("tus-js-client/dist/tus.min.js");
-  const files: Record<string, Buffer> = {
-    "/": Buffer.from('<!doctype html><title>upload</title><script src="/tus.js"></script><input type="file">'),
-    "/tus.js": await readFile(script),
-  };
-  const site = createServer((request, response) => {
-    const body = files[request.url ?? ""];
-    response.writeHead(body ? 200 : 404, { "content-type": request.url === "/" ? "text/html" : "text/javascript" });
-    response.end(body);
-  });
-  await once(site.listen(0, "127.0.0.1"), "listening");
-  const browser = await puppeteer.launch({
-    executablePath: chromium,
-    acceptInsecureCerts: true,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-  });
   try {
-    const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
-    const input = await page.$("input[type=file]");
-    await input?.uploadFile(images().raw);
-    // Runs in the page, whose words are not this project's: handed over as text.
-    const story = `new Promise((resolve, reject) => {
-        const file = document.querySelector("input").files[0];
-        const seen = [];
-        let pauses = 0;
-        const upload = new tus.Upload(file, {
-          endpoint: ${JSON.stringify(door.url)},
-          chunkSize: 2 * 2 ** 20,
-          retryDelays: [50, 200, 1000],
-          onError: (cause) => reject(new Error(String(cause))),
-          onSuccess: () => resolve({ pauses, seen }),
-          onChunkComplete: async (size, done) => {
-            seen.push(done);
-            if (done < 6 * 2 ** 20 || pauses > 0) return;
-            pauses += 1;
-            await upload.abort();
-            upload.start();
-          },
-        });
-        upload.start();
-      })`;
-    const told = (await page.evaluate(story)) as { pauses: number; seen: number[] };
+    const told = await uploadFromPage({
+      file: images().raw,
+      endpoint: door.url,
+      chunkBytes: 2 * 2 ** 20,
+      pauseAtBytes: 6 * 2 ** 20,
+    });
     expect(told.pauses).toBe(1);
     expect(told.seen.at(-1)).toBe(images().bytes.length);
   } finally {
-    await browser.close();
-    await new Promise((resolve) => site.close(resolve));
     await door.close();
   }
   await expectDone(server);

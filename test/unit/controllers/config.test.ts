@@ -176,6 +176,10 @@ test("the certificate that bears the proxy's name is told, and goes with the ing
   const seen = facts({ ingresses: [secured], authority: bundle });
   const { status } = after(seen).config;
   expect(certificatesIn(status?.uploadProxyCA ?? "")).toEqual(certificatesIn(own.certificate + authority.certificate));
+  // A renewed Secret is nobody's event.
+  expect(decideConfig(seen).lookAgainInMs).toBe(600_000);
+  expect(decideConfig(after(seen)).lookAgainInMs).toBe(600_000);
+  expect(decideConfig(facts()).lookAgainInMs).toBeUndefined();
   expect(decideConfig(after(seen)).steps).toEqual([]);
   expect(decideConfig(facts({ config: after(seen).config })).steps).toMatchObject([
     { body: { status: { uploadProxyCA: null } } },

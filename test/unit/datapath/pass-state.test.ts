@@ -78,13 +78,12 @@ async function pass(
 
 const seeds = Array.from({ length: 10 }, (_, index) => 500 + index);
 
-test.for(seeds)("a stream goes on from wherever it was cut (seed %i)", async (seed, t) => {
+test.for(seeds)("a stream goes on from wherever it was cut (seed %i)", async (seed) => {
   const { image, virtualBytes } = randomQcow2(seed);
   const whole = Buffer.alloc(virtualBytes);
   const cuts: Cut[] = [];
   const pieceBytes = 2 * Math.ceil(image.length / 24);
-  const isTaken = await pass(image, whole, { pieceBytes, onCut: (cut) => cuts.push(cut) });
-  t.skip(!isTaken, "an image for the staged road");
+  expect(await pass(image, whole, { pieceBytes, onCut: (cut) => cuts.push(cut) })).toBe(true);
   expect(cuts.length).toBeGreaterThan(0);
   const offsets = cuts.map(({ at }) => at);
   expect(offsets).toEqual(offsets.toSorted((one, other) => one - other));
