@@ -1,9 +1,10 @@
 // What leads to the programs that serve in this process: Services with endpoints of their own, and the registration of the upload
 // token API, as an installation on a cluster has them.
 import { kinds } from "../../api/kinds.ts";
-import { keyOf, type KindRef, type KubeObject } from "../../api/meta.ts";
+import type { KubeObject } from "../../api/meta.ts";
 import { apiServiceName, services } from "../../contract/install-names.ts";
-import { isAlreadyExists, type KubeClient } from "../../kube/index.ts";
+import type { KubeClient } from "../../kube/index.ts";
+import { put } from "../put.ts";
 
 /** Without a selector: where it leads stands in its endpoints. */
 const serviceOf = (namespace: string, name: string, port: number): KubeObject => ({
@@ -35,14 +36,6 @@ const registration = (namespace: string): KubeObject => {
     },
   };
 };
-
-/** Creates it, or writes `body` over what is there. */
-async function put(client: KubeClient, kind: KindRef, object: KubeObject, body: object): Promise<void> {
-  await client.create(object, kind).catch(async (cause: unknown) => {
-    if (!isAlreadyExists(cause)) throw cause;
-    await client.patch({ kind, ...keyOf(object) }, body, { type: "merge" });
-  });
-}
 
 /** Makes a Service lead to one address of this machine. */
 export async function lead(client: KubeClient, namespace: string, name: string, ip: string, port: number) {
