@@ -217,12 +217,15 @@ export async function startCuttingProxy(
 }
 
 function passOn(answer: IncomingMessage, response: ServerResponse, cutAfter: number): void {
-  let sent = 0;
+  let left = cutAfter;
+  let isCut = false;
   answer.on("data", (chunk: Buffer) => {
-    const some = chunk.subarray(0, Math.max(0, cutAfter - sent));
-    sent += some.length;
-    response.write(some);
-    if (sent >= cutAfter) response.socket?.destroySoon();
+    if (isCut) return;
+    response.write(chunk.subarray(0, left));
+    left -= chunk.length;
+    if (left > 0) return;
+    isCut = true;
+    response.socket?.destroySoon();
   });
   answer.on("end", () => response.end()).on("error", () => response.destroy());
   response.on("close", () => answer.destroy());
