@@ -11,6 +11,7 @@ import {
   newProgress,
   type Progress,
   type Source,
+  scratchCheckpointPath,
 } from "../src/datapath/index.ts";
 import { Fault, faultOf } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
@@ -89,12 +90,13 @@ async function runImport(
 ): Promise<End> {
   const { config } = settings;
   const checkpoint = checkpointOf(settings);
-  const goesOn = !isArchive(config) && checkpoint !== undefined && existsSync(checkpoint.path);
+  const scratch = scratchOf(settings);
+  const leftovers = [checkpoint?.path, scratch && scratchCheckpointPath(scratch)];
+  const goesOn = !isArchive(config) && checkpoint !== undefined && leftovers.some((path) => path && existsSync(path));
   const source = tellingFirstAnswer(await makeSource(settings, log, goesOn), onAnswer);
   try {
     if (isArchive(config)) return await runArchive(settings, source, progress, log, signal);
     const sink = await openTarget(settings, log, signal);
-    const scratch = scratchOf(settings);
     const outcome = await importImage({
       source,
       sink,

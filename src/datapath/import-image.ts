@@ -1,5 +1,6 @@
 // One import from its first byte to the commit: asks the source, finds out what the bytes are, sends them down a road,
 // makes sure that all of them came, and only then commits. Every failure discards.
+import type { Readable } from "node:stream";
 import type { Clock } from "../lib/clock.ts";
 import { faultOf } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
@@ -15,6 +16,7 @@ import { peel, type Peeled } from "./peel.ts";
 import { enterStage, tellResumed } from "./progress.ts";
 import { chooseRoad } from "./roads/choose.ts";
 import type { ScratchPlace } from "./roads/road.ts";
+import { ScratchFile } from "./roads/scratch-file.ts";
 import { fullOrTooSmall, tooSmall } from "./sinks/index.ts";
 import { sniffBytes, sniffDisk, sniffRaw, type DiskFormat } from "./sniff.ts";
 import { readToEnd, tap, withoutFirst, type Hashing } from "./tap.ts";
@@ -89,21 +91,24 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
   });
   const startingOver = startsOver(source);
   const keeper = job.checkpoint && new CheckpointKeeper(job.checkpoint, job.sink, progress, log);
+  const scratchFile = job.scratch && new ScratchFile({ place: job.scratch, checkpoint: job.checkpoint, progress, log });
   try {
     for (;;) {
       try {
-        return await importOnce({ ...job, source, keeper, sink: keeper?.guarded() ?? job.sink });
+        return await importOnce({ ...job, source, keeper, scratchFile, sink: keeper?.guarded(job.sink) ?? job.sink });
       } catch (cause) {
-        const why = startingOver(cause, keeper?.wentOn ?? false);
+        const why = startingOver(cause, (keeper?.wentOn ?? false) || (scratchFile?.wentOn ?? false));
         if (why === undefined || signal.aborted) throw cause instanceof CannotResume ? cause.cause : cause;
         log.warn("The import broke off", { error: cause });
         tellResumed(progress, log, 0, why);
         progress.retries += 1;
         source.forget?.();
         await keeper?.remove();
+        await scratchFile?.remove();
       }
     }
   } catch (cause) {
+    await scratchFile?.leave(cause, signal);
     const outlives = job.checkpoint?.outlives ?? ((why) => signal.aborted || isWorthAnotherStart(why));
     if (keeper?.hasSaved && job.sink.rest && outlives(cause)) {
       await keeper.rest();
@@ -118,6 +123,7 @@ export async function importImage(job: ImportJob): Promise<ImportOutcome> {
 
 interface Attempt extends ImportJob {
   keeper: CheckpointKeeper | undefined;
+  scratchFile: ScratchFile | undefined;
 }
 
 async function importOnce(job: Attempt): Promise<ImportOutcome> {
@@ -149,20 +155,27 @@ async function pourStaged(job: Attempt): Promise<ImportOutcome> {
 type Declined = { kind: "declined" };
 
 async function pourInto(job: Attempt, forced?: "staged"): Promise<ImportOutcome | Declined> {
-  const { source, progress, signal, keeper, log } = job;
+  const { source, progress, signal, keeper, scratchFile, log } = job;
   const checksum = job.checksum ? parseChecksum(job.checksum) : undefined;
   enterStage(progress, "connecting", 0, 1);
   const facts = await source.facts(signal);
   const found = await keeper?.find(source, facts, job.checksum ?? "");
   const from = found && !forced && (await goesOn(job, found)) ? found : undefined;
   if (found && !from) await keeper?.remove();
-  const saved = checksum && keeper ? SegmentedDigest.of(checksum.algorithm, from?.digest) : undefined;
+  const mayBeStaged = !from && !source.localPath && !source.isSentOn && job.format !== "raw";
+  const fetched = mayBeStaged ? await scratchFile?.find(source, facts, job.checksum ?? "", signal) : undefined;
+  const digest = (from ?? fetched?.checkpoint)?.digest;
+  const saved = checksum && keeper ? SegmentedDigest.of(checksum.algorithm, digest) : undefined;
   const hash = saved ?? (checksum ? hashFor(checksum) : undefined);
   const peeled = from
     ? await peelFrom(job, from, facts, hash)
-    : await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, log, keeper?.onPoint);
+    : fetched
+      ? { head: fetched.head, body: await bodyFrom(job, fetched.checkpoint, facts, hash), layers: [] }
+      : await peel(tap(await source.open(0, signal), job, facts.sizeBytes, hash), signal, log, keeper?.onPoint);
   try {
-    const attempt = { ...job, ...(forced ? { road: forced } : {}) };
+    // What was fetched into scratch is nothing that goes through in one pass any more.
+    const road = fetched ? "staged" : forced;
+    const attempt = { ...job, ...(road ? { road } : {}) };
     return await pourPeeled(attempt, facts, peeled, { from, saved }, () => {
       if (checksum && hash) verifyChecksum(checksum, hash);
     });
@@ -187,21 +200,30 @@ async function goesOn({ sink, log, progress, source }: Attempt, from: Checkpoint
 async function peelFrom(
   job: Attempt,
   from: Checkpoint,
-  { sizeBytes }: SourceFacts,
+  facts: SourceFacts,
   hash: Hashing | undefined,
 ): Promise<Peeled> {
   const { source, progress, signal, keeper, log } = job;
-  const head = from.pass?.head ?? Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, sizeBytes ?? 0) : 0);
+  const head =
+    from.pass?.head ?? Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, facts.sizeBytes ?? 0) : 0);
   if (!from.pass) await source.read?.(0, head, signal);
-  const begin = from.digest?.bytes ?? from.inputBytes;
-  progress.bytesRead = begin;
-  const input = tap(await source.open(begin, signal), job, sizeBytes, hash, begin);
-  const rest = withoutFirst(input, from.inputBytes - begin);
+  const rest = await bodyFrom(job, from, facts, hash);
   if (!from.layer) return { head, body: rest, layers: [] };
   const { inputBytes, outputBytes, decoderState: state } = from;
   const point = { inputBytes, outputBytes, ...(state === undefined ? {} : { state }) };
   const body = await decoders[from.layer](rest, signal, log, { from: point, onPoint: keeper?.onPoint });
   return { head, body, layers: [from.layer] };
+}
+
+async function bodyFrom(
+  job: Attempt,
+  { digest, inputBytes }: Checkpoint,
+  { sizeBytes }: Pick<SourceFacts, "sizeBytes">,
+  hash: Hashing | undefined,
+): Promise<Readable> {
+  const begin = digest?.bytes ?? inputBytes;
+  job.progress.bytesRead = begin;
+  return withoutFirst(tap(await job.source.open(begin, job.signal), job, sizeBytes, hash, begin), inputBytes - begin);
 }
 
 /** What an earlier process left, and a digest that can be put away. */
@@ -247,6 +269,8 @@ async function pourPeeled(
     sourceBytes: sizeBytes,
     localPath: isPlain ? source.localPath : undefined,
     scratch: job.scratch,
+    scratchFile: job.scratchFile,
+    savedDigest: job.checksum ? saved : "none",
     preallocate: job.preallocate,
     progress,
     log,

@@ -12,6 +12,7 @@ export type { TarEntry, TarExtent, TarPiece, TarType } from "./tar/entry.ts";
 export { walkTar } from "./tar/walk.ts";
 export { landsAsSent } from "./sniff.ts";
 export type { ScratchPlace } from "./roads/road.ts";
+export { scratchCheckpointPath } from "./roads/scratch-file.ts";
 export {
   bearsData,
   blockSink,

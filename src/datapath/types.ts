@@ -93,6 +93,8 @@ export interface SinkMark {
   /** Of the file or device, at least. */
   readonly sizeBytes: number;
   readonly writtenBytes: number;
+  /** Of all bytes, where they are read again before they are believed. */
+  readonly crc32?: number;
 }
 
 export interface SinkResult {

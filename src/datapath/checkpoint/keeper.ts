@@ -42,7 +42,7 @@ export const stepBytesOf = (sizeBytes: number): number =>
 
 export class CheckpointKeeper {
   readonly #place: CheckpointPlace;
-  readonly #sink: Sink;
+  readonly #sink: Pick<Sink, "mark">;
   readonly #progress: Progress;
   readonly #log: Log;
   #of: CheckpointOf | undefined;
@@ -67,7 +67,7 @@ export class CheckpointKeeper {
     return this.#from !== undefined;
   }
 
-  constructor(place: CheckpointPlace, sink: Sink, progress: Progress, log: Log) {
+  constructor(place: CheckpointPlace, sink: Pick<Sink, "mark">, progress: Progress, log: Log) {
     this.#place = place;
     this.#progress = progress;
     this.#sink = sink;
@@ -98,8 +98,7 @@ export class CheckpointKeeper {
   }
 
   /** The sink, before whose emptying the checkpoint goes: what it says would be taken for true of the new target. */
-  guarded(): Sink {
-    const sink = this.#sink;
+  guarded(sink: Sink): Sink {
     const emptied = async <T>(act: () => Promise<T>): Promise<T> => {
       if (this.hasSaved) await this.remove();
       return await act();

@@ -1,5 +1,7 @@
 // What every road is given and gives back. A road pours; checking the source to its end and committing come after it.
 import type { Log } from "../../lib/log.ts";
+import type { SegmentedDigest } from "../checkpoint/segmented-digest.ts";
+import type { ScratchFile } from "./scratch-file.ts";
 import type { DiskFormat } from "../sniff.ts";
 import type { Peeled } from "../peel.ts";
 import type { PassState } from "../qcow2/pass-state.ts";
@@ -23,6 +25,10 @@ export interface RoadJob {
   /** The same bytes as a local file, where the source is one and they are not compressed. */
   localPath: string | undefined;
   scratch: ScratchPlace | undefined;
+  /** Of the staged road: the file in that place. */
+  scratchFile?: ScratchFile | undefined;
+  /** The digest where it can be put away; "none" where none is asked for, absent where it cannot. */
+  savedDigest?: SegmentedDigest | "none" | undefined;
   preallocate: boolean;
   progress: Progress;
   log: Log;

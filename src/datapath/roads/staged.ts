@@ -1,7 +1,5 @@
 // The staged road: the image into scratch, its tables walked, then qemu-img convert into the target.
-import { constants } from "node:fs";
-import { open, rm, stat, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
 import { giveBack } from "../../lib/buffers.ts";
 import { Fault } from "../../lib/faults.ts";
 import { destroyWhole } from "../destroy-whole.ts";
@@ -9,12 +7,13 @@ import { inspectors } from "../inspect/index.ts";
 import type { Inspector } from "../inspect/inspector.ts";
 import { enterStage } from "../progress.ts";
 import { convertToRaw } from "../qemu-img.ts";
-import { targetFault, tooSmall } from "../sinks/index.ts";
+import { tooSmall } from "../sinks/index.ts";
 import type { RoadEnd, RoadJob } from "./road.ts";
+import type { ScratchFile } from "./scratch-file.ts";
 
-/** @throws Fault; whatever happens, the scratch file is gone afterwards */
+/** @throws Fault; then what lies in scratch is the caller's to remove, or to leave for another process */
 export async function goStaged(job: RoadJob): Promise<RoadEnd> {
-  const { peeled, sink, scratch, localPath, log } = job;
+  const { peeled, sink, scratchFile: scratch, localPath, log } = job;
   const { virtualSizeBytes = 0, notice } = inspectorOf(job).readHead(peeled.head);
   if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
   if (notice) log.warn(notice);
@@ -23,13 +22,10 @@ export async function goStaged(job: RoadJob): Promise<RoadEnd> {
     return await convert(job, localPath, 0, 1);
   }
   if (!scratch) return { kind: "scratchNeeded" };
-  const path = join(scratch.dir, scratch.fileName);
-  try {
-    await download(job, path);
-    return await convert(job, path, 1, 2);
-  } finally {
-    await rm(path, { force: true });
-  }
+  await download(job, scratch);
+  const end = await convert(job, scratch.path, 1, 2);
+  await scratch.remove();
+  return end;
 }
 
 /** Whatever has no format of its own goes straight, not here. */
@@ -57,40 +53,26 @@ async function checkLocal({ peeled, hasChecksum, sourceIsWhole }: RoadJob): Prom
   else await destroyWhole(peeled.body);
 }
 
-async function download(job: RoadJob, path: string): Promise<void> {
-  const { peeled, progress, sourceBytes, sourceIsWhole } = job;
-  const mostBytes = peeled.layers.length === 0 ? Infinity : unpackedLimit(job.sink.availableBytes);
+async function download(job: RoadJob, scratch: ScratchFile): Promise<void> {
+  const { peeled, progress, sourceBytes, sourceIsWhole, disk = "qcow2", savedDigest } = job;
+  const [layer] = peeled.layers;
+  const mostBytes = layer === undefined ? Infinity : unpackedLimit(job.sink.availableBytes);
   enterStage(progress, "downloading", 0, 2, sourceBytes);
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-  const handle = await open(path, flags, 0o600).catch((cause: unknown) => {
-    throw targetFault(cause, `create ${path}`);
-  });
+  await scratch.begin(disk, layer, savedDigest);
   try {
-    let offset = 0;
     for await (const chunk of peeled.body as AsyncIterable<Buffer>) {
-      if (offset + chunk.length > mostBytes) {
+      if (scratch.bytes + chunk.length > mostBytes) {
         throw unpacksTooFar(mostBytes);
       }
-      await writeWhole(handle, chunk, offset, path);
-      offset += chunk.length;
+      await scratch.write(chunk);
       giveBack(chunk);
-      progress.scratchPeakBytes = offset;
+      progress.scratchPeakBytes = scratch.bytes;
       progress.bytesDone = progress.bytesRead;
     }
   } finally {
-    await handle.close();
+    await scratch.close();
   }
   await sourceIsWhole();
-}
-
-async function writeWhole(handle: FileHandle, chunk: Buffer, offset: number, path: string): Promise<void> {
-  try {
-    for (let done = 0; done < chunk.length;) {
-      done += (await handle.write(chunk, done, chunk.length - done, offset + done)).bytesWritten;
-    }
-  } catch (cause) {
-    throw targetFault(cause, `write to scratch space ${path}`);
-  }
 }
 
 async function convert(job: RoadJob, path: string, stageIndex: number, stageCount: number): Promise<RoadEnd> {

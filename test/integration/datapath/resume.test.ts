@@ -2,7 +2,7 @@
 // files. Real servers, every road.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -293,4 +293,32 @@ describe("difficult servers", () => {
     expect((await going).message).toBe("stopped by the test");
     expect(await place.left()).toEqual([]);
   });
+});
+
+test("a qcow2 that was being staged goes on with that, whatever road suits it better", async () => {
+  const path = "/disk.qcow2";
+  const file = files[path] ?? Buffer.alloc(0);
+  const server = await startHttpServer({ files });
+  const place = await makePlace();
+  const stop = new AbortController();
+  const checkpoint = { path: join(place.volume, "checkpoint"), owner: "1" };
+  const checksum = sumOf(file);
+  server.faults = { stallAtByte: Math.floor(file.length * 0.7) };
+  const first = bring(sourceOf(server.url(path)), place, { road: "staged", checkpoint, checksum, signal: stop.signal });
+  const saved = join(place.scratch, "tmpimage.checkpoint");
+  await expect
+    .poll(() => readFile(saved, "utf8").catch(() => ""), { timeout: 20_000, interval: 2 })
+    .toContain("inputBytes");
+  stop.abort(new Error("stopped"));
+  await expect(first).rejects.toThrow("stopped");
+  server.faults = {};
+  const other = await makePlace();
+  const progress = newProgress();
+  const over = { ...other, scratch: place.scratch };
+  const done = await bring(sourceOf(server.url(path)), over, { checkpoint, checksum, progress });
+  expect(done).toMatchObject({ kind: "done", road: "staged" });
+  expect(progress.resumedFromBytes).toBeGreaterThan(0);
+  expect((await other.disk()).equals(images.raw)).toBe(true);
+  expect(await readdir(other.volume)).toEqual(["disk.img"]);
+  expect(await readdir(place.scratch)).toEqual([]);
 });
