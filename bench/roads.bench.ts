@@ -89,9 +89,20 @@ async function runRow(row: RoadRow, limits: Limits): Promise<object[]> {
       scratchMiB: scratchMiB(name, row, costs),
       wallRatio: ratio(({ wallSeconds }) => wallSeconds),
       cpuRatio: ratio(({ cpuSeconds }) => cpuSeconds),
+      ...(limits === "pod" && name === "ours" ? { upstreamCpuSeconds: row.upstreamCpuSeconds ?? "not known" } : {}),
+      ...(name.startsWith("ours") ? boundsOf(costs, allocatedBytes) : {}),
       runs: costs.map((cost) => ({ ...cost, output: undefined })),
     };
   });
+}
+
+/** Of everything that ran for it: no scratch copy, no zeros written out, no pile of buffers. */
+function boundsOf(costs: readonly Cost[], allocatedBytes: number): { writesOk: boolean; anonOk: boolean } {
+  const mostWritten = allocatedBytes * 1.02 + 16 * 1024 ** 2;
+  return {
+    writesOk: costs.every(({ writtenBytes }) => writtenBytes <= mostWritten),
+    anonOk: costs.every(({ rssAnonBytes }) => rssAnonBytes <= 160 * 1024 ** 2),
+  };
 }
 
 function scratchMiB(name: string, { form, native }: RoadRow, costs: readonly Cost[]): number {

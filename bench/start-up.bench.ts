@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importerEnv } from "../src/contract/importer-env.ts";
 import { checkout } from "../test/support/cdi-up.ts";
-import { median, report } from "./lib/figures.ts";
+import { median, ratioOf, report, round } from "./lib/figures.ts";
 import { measure, noGroups, type Limits } from "./lib/measured-run.ts";
 
 const turns = 9;
@@ -59,11 +59,13 @@ try {
         seen.set(way, of);
       }
     }
+    const bare = seen.get("node with its fetch")?.ms ?? [];
     for (const [way, { ms, cpu }] of seen) {
       rows.push({
         limits: limits ?? "none",
         way,
         toFirstRequestMs: Math.round(median(ms)),
+        ratioToNode: round(ratioOf(ms, bare)),
         cpuMs: Math.round(median(cpu) * 1000),
       });
     }

@@ -22,6 +22,7 @@ export interface ImageInfo extends SourceFacts {
     extendedL2: boolean;
     dirty: boolean;
     corrupt: boolean;
+    lazyRefcounts: boolean;
   };
 }
 
@@ -34,10 +35,11 @@ export async function readImageInfo(source: Source, signal: AbortSignal): Promis
   const disk = sniffDisk(head);
   const common = { ...facts, format: disk ?? sniffRaw(head), layers };
   if (disk === "qcow2") {
-    const { virtualSizeBytes, version, clusterBytes, compression, extendedL2, dirty, corrupt } = readHeader(
-      head.subarray(0, headerBytes),
-    );
-    return { ...common, virtualSizeBytes, qcow2: { version, clusterBytes, compression, extendedL2, dirty, corrupt } };
+    const header = readHeader(head.subarray(0, headerBytes));
+    const { virtualSizeBytes, version, clusterBytes, compression, extendedL2 } = header;
+    const { dirty, corrupt, lazyRefcounts } = header;
+    const marks = { dirty, corrupt, lazyRefcounts };
+    return { ...common, virtualSizeBytes, qcow2: { version, clusterBytes, compression, extendedL2, ...marks } };
   }
   if (disk !== undefined) {
     const { virtualSizeBytes } = inspectors[disk].readHead(head);

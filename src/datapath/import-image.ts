@@ -203,7 +203,7 @@ async function peelFrom(
   facts: SourceFacts,
   hash: Hashing | undefined,
 ): Promise<Peeled> {
-  const { source, progress, signal, keeper, log } = job;
+  const { source, signal, keeper, log } = job;
   const head =
     from.pass?.head ?? Buffer.alloc(from.road === "one-pass" ? Math.min(sniffBytes, facts.sizeBytes ?? 0) : 0);
   if (!from.pass) await source.read?.(0, head, signal);

@@ -1,5 +1,5 @@
 // How each disk format is inspected before any other tool sees a byte of it.
-import { readHeader } from "../qcow2/header.ts";
+import { noticesOf, readHeader } from "../qcow2/header.ts";
 import type { DiskFormat } from "../sniff.ts";
 import type { Inspector } from "./inspector.ts";
 import { qed } from "./qed.ts";
@@ -12,9 +12,8 @@ import { walkTables } from "./walk-tables.ts";
 const qcow2: Inspector = {
   driver: "qcow2",
   readHead(head) {
-    const { virtualSizeBytes, corrupt } = readHeader(head);
-    const notice = "The image is marked as corrupt by qemu; its tables are checked before it is used";
-    return { virtualSizeBytes, ...(corrupt ? { notice } : {}) };
+    const header = readHeader(head);
+    return { virtualSizeBytes: header.virtualSizeBytes, notices: noticesOf(header) };
   },
   async walk(path, signal) {
     const { header, dataBytes } = await walkTables(path, signal);

@@ -6,7 +6,7 @@ export interface HeadSeen {
   /** Absent where the head does not tell it. */
   virtualSizeBytes?: number;
   /** For the log: odd, and no reason to refuse. */
-  notice?: string;
+  notices?: readonly string[];
 }
 
 export interface Walked {

@@ -34,7 +34,7 @@ export const qed: Inspector = {
   readHead(head) {
     const { virtualSizeBytes, needsCheck } = readQedHeader(head);
     const notice = "The QED image was not closed properly; its tables are checked before it is used";
-    return { virtualSizeBytes, ...(needsCheck ? { notice } : {}) };
+    return { virtualSizeBytes, ...(needsCheck ? { notices: [notice] } : {}) };
   },
   walk: (path, signal) =>
     withTables(path, async (reader) => {

@@ -39,7 +39,7 @@ export const vpc: Inspector = {
   driver: "vpc",
   readHead(head) {
     const { virtualSizeBytes, notice } = readFooter(head);
-    return { virtualSizeBytes, ...(notice ? { notice } : {}) };
+    return { virtualSizeBytes, ...(notice ? { notices: [notice] } : {}) };
   },
   walk: (path, signal) =>
     withTables(path, async (reader) => {

@@ -16,6 +16,8 @@ export interface Qcow2Header {
   dirty: boolean;
   /** qemu marked it as damaged. */
   corrupt: boolean;
+  /** It may be left with stale refcounts on purpose: dirty is then no sign of a crash alone. */
+  lazyRefcounts: boolean;
 }
 
 /** Bytes of the longest header we read. */
@@ -28,6 +30,8 @@ const version3Bytes = 104;
 /** qemu's own limit on the active L1 table, bytes. */
 const largestL1Bytes = 32 * 1024 * 1024;
 const incompatible = { dirty: 1n, corrupt: 2n, dataFile: 4n, compression: 8n, extendedL2: 16n };
+/** Of the compatible ones. */
+const lazyRefcountsBit = 1n;
 const understood = Object.values(incompatible).reduce((all, bit) => all | bit, 0n);
 
 /**
@@ -66,9 +70,22 @@ export function readHeader(head: Buffer): Qcow2Header {
     compression: compressionOf(head, features),
     dirty: (features & incompatible.dirty) !== 0n,
     corrupt: (features & incompatible.corrupt) !== 0n,
+    lazyRefcounts: version === 3 && (head.readBigUInt64BE(80) & lazyRefcountsBit) !== 0n,
   };
   checkL1(header);
   return header;
+}
+
+/** What qemu marked the image with, for the log: odd, and no reason to refuse. */
+export function noticesOf({ corrupt, dirty, lazyRefcounts }: Qcow2Header): string[] {
+  const notices: string[] = [];
+  if (corrupt) notices.push("The image is marked as corrupt by qemu; its tables are checked before they are used");
+  const lazily = lazyRefcounts ? " (it keeps them lazily)" : "";
+  if (dirty) {
+    const state = `it was not closed properly, and its refcounts may be stale${lazily}; they are not used`;
+    notices.push(`The image is marked as dirty: ${state}`);
+  } else if (lazyRefcounts) notices.push("The image keeps its refcounts lazily; they are not used");
+  return notices;
 }
 
 /** Bytes of one L2 entry. */

@@ -3,7 +3,7 @@
 import { Fault } from "../../lib/faults.ts";
 import { enterStage } from "../progress.ts";
 import { EntryHeap } from "../qcow2/entry-heap.ts";
-import { neededL1Entries, readHeader, type Qcow2Header } from "../qcow2/header.ts";
+import { neededL1Entries, noticesOf, readHeader, type Qcow2Header } from "../qcow2/header.ts";
 import { HostPass } from "../qcow2/host-pass.ts";
 import { KeptBytes } from "../qcow2/kept-bytes.ts";
 import { LateBytes } from "../qcow2/late-bytes.ts";
@@ -26,7 +26,7 @@ export async function goOnePass(job: RoadJob): Promise<RoadEnd> {
   const header = readHeader(peeled.head);
   const { virtualSizeBytes } = header;
   if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
-  if (header.corrupt) log.warn("The image is marked as corrupt by qemu; its tables are checked before they are used");
+  for (const notice of noticesOf(header)) log.warn(notice);
   const target = targetOf(job, header);
   const check = job.hasChecksum ? new TableCheck(job.source.name) : undefined;
   try {

@@ -14,9 +14,9 @@ import type { ScratchFile } from "./scratch-file.ts";
 /** @throws Fault; then what lies in scratch is the caller's to remove, or to leave for another process */
 export async function goStaged(job: RoadJob): Promise<RoadEnd> {
   const { peeled, sink, scratchFile: scratch, localPath, log } = job;
-  const { virtualSizeBytes = 0, notice } = inspectorOf(job).readHead(peeled.head);
+  const { virtualSizeBytes = 0, notices = [] } = inspectorOf(job).readHead(peeled.head);
   if (virtualSizeBytes > sink.availableBytes) throw tooSmall(virtualSizeBytes, sink.availableBytes);
-  if (notice) log.warn(notice);
+  for (const notice of notices) log.warn(notice);
   if (localPath !== undefined && (await isFile(localPath))) {
     await checkLocal(job);
     return await convert(job, localPath, 0, 1);

@@ -212,7 +212,15 @@ describe("looking at a head only", () => {
     expect(info).toMatchObject({
       format: "qcow2",
       virtualSizeBytes: 4 * MIB + 512,
-      qcow2: { version: 3, clusterBytes: 65536, compression: "zstd", extendedL2: false, dirty: false, corrupt: false },
+      qcow2: {
+        version: 3,
+        clusterBytes: 65536,
+        compression: "zstd",
+        extendedL2: false,
+        dirty: false,
+        corrupt: false,
+        lazyRefcounts: false,
+      },
     });
     expect(livingChildren()).toEqual([]);
   });

@@ -12,6 +12,7 @@ interface Fields {
   l1Entries?: number;
   l1Offset?: bigint;
   incompatible?: bigint;
+  compatible?: bigint;
   refcountOrder?: number;
   headerLength?: number;
   compression?: number;
@@ -30,6 +31,7 @@ function header(fields: Fields = {}): Buffer {
   bytes.writeBigUInt64BE(fields.l1Offset ?? 0x30000n, 40);
   if ((fields.version ?? 3) < 3) return bytes;
   bytes.writeBigUInt64BE(fields.incompatible ?? 0n, 72);
+  bytes.writeBigUInt64BE(fields.compatible ?? 0n, 80);
   bytes.writeUInt32BE(fields.refcountOrder ?? 4, 96);
   bytes.writeUInt32BE(fields.headerLength ?? 112, 100);
   bytes.writeUInt8(fields.compression ?? 0, 104);
@@ -49,6 +51,8 @@ test.for<{ when: string; fields: Fields; gives: object }>([
   { when: "zstd clusters", fields: { incompatible: 8n, compression: 1 }, gives: { compression: "zstd" } },
   { when: "subclusters", fields: { incompatible: 16n, l1Entries: 4 }, gives: { extendedL2: true } },
   { when: "dirty and marked corrupt", fields: { incompatible: 3n }, gives: { dirty: true, corrupt: true } },
+  { when: "lazy refcounts", fields: { compatible: 1n }, gives: { dirty: false, lazyRefcounts: true } },
+  { when: "other compatible features", fields: { compatible: 254n }, gives: { lazyRefcounts: false } },
   {
     when: "the header before compression types",
     fields: { headerLength: 104, compression: 9 },

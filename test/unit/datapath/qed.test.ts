@@ -53,7 +53,7 @@ test.each<{ when: string; made: Made; dataBytes: number }>([
 });
 
 test("one that was not closed properly is worth a word", () => {
-  expect(inspectors.qed.readHead(qed({ features: 2n })).notice).toContain("not closed");
+  expect(inspectors.qed.readHead(qed({ features: 2n })).notices?.[0]).toContain("not closed");
 });
 
 test.each<{ when: string; made: Made; code: string; byHead?: boolean }>([

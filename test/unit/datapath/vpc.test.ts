@@ -75,7 +75,7 @@ test.each<{ when: string; made: Made; gives: object }>([
 
 test("a geometry smaller than the size is worth a word", () => {
   const read = (made: Made) => inspectors.vhd.readHead(vhd(made));
-  expect(read({ creator: "vbox", geometry: [31, 8, 16] }).notice).toContain("ends 65536 bytes before");
+  expect(read({ creator: "vbox", geometry: [31, 8, 16] }).notices?.[0]).toContain("ends 65536 bytes before");
   expect(read({ creator: "vbox" })).toEqual({ virtualSizeBytes: 2 * MIB });
 });
 
