@@ -13,19 +13,23 @@ export const noNginx: string | undefined = findTool("nginx")
   ? undefined
   : "nginx is not installed (Debian package nginx-light)";
 
-/** @returns the URL of the folder, without a slash at the end */
-export async function startNginx(folder: string, atEnd: AtEnd): Promise<string> {
+/**
+ * @param accessLog gets a line per request as it ends: its status, and the bytes that nginx handed to the socket, head and body
+ * @returns the URL of the folder, without a slash at the end
+ */
+export async function startNginx(folder: string, atEnd: AtEnd, accessLog?: string): Promise<string> {
   const work = await makeFolder("cdi-nginx-", atEnd);
   const port = await freePort();
   const config = join(work, "nginx.conf");
   await mkdir(join(work, "temp"));
+  const log = accessLog ? `log_format sent "$status $bytes_sent"; access_log ${accessLog} sent;` : "access_log off;";
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${work}/temp;`);
   await writeFile(
     config,
     [
       `${process.getuid?.() === 0 ? "user root;" : ""} daemon off; worker_processes 1; pid ${work}/pid; error_log stderr crit;`,
       `events { worker_connections 128; }`,
-      `http { access_log off; sendfile on; types {} default_type application/octet-stream; ${temp.join(" ")}`,
+      `http { ${log} sendfile on; types {} default_type application/octet-stream; ${temp.join(" ")}`,
       `server { listen 127.0.0.1:${port}; root ${folder}; } }`,
     ].join("\n"),
   );
