@@ -60,6 +60,7 @@ test("one stage, cut in the middle", { timeout: 240_000 }, async () => {
   const moving = states.map(({ status }) => status?.transfer).filter((one) => one?.stage === "transferring");
   expect(moving).toContainEqual(expect.objectContaining({ stageIndex: 1, stageCount: 1, bytesTotal: dense.length }));
   expect(moving.some((one) => (one?.bytesPerSecond ?? 0) > mib && (one?.etaSeconds ?? 0) > 0)).toBe(true);
+  expect(moving.some((one) => (one?.resumedFromBytes ?? 0) > 0 && one?.attempt === 1)).toBe(true);
   expect(percentsOf(states).filter((one) => one < 100).length).toBeGreaterThan(0);
   expect(states.at(-1)?.status?.transfer).toMatchObject({ bytesDone: dense.length, bytesTotal: dense.length });
   expect(states.at(-1)?.status?.transfer).not.toHaveProperty("code");
