@@ -130,10 +130,14 @@ export class ScratchFile {
   /** After a failure: stays for another process where that one may do better with it. Never throws. */
   async leave(cause: unknown, signal: AbortSignal): Promise<void> {
     if (!this.#isTouched) return;
-    await this.close();
     const { code, retryable } = faultOf(cause);
     const mayGoOn = signal.aborted || (retryable && code !== "SourceChanged");
-    if (!mayGoOn || !this.#keeper?.hasSaved) await this.remove();
+    try {
+      await this.close();
+      if (!mayGoOn || !this.#keeper?.hasSaved) await this.remove();
+    } catch (error) {
+      this.#options.log.warn("Clearing scratch space failed", { path: this.path, error });
+    }
   }
 
   async remove(): Promise<void> {

@@ -20,14 +20,18 @@ const MIB = 1024 * 1024;
 const diskBytes = 48 * MIB;
 const segmentBytes = 16 * MIB;
 let images: Images;
+const staged = ["vmdk", "vdi", "vhdx"];
 const files: Record<string, Buffer> = {};
 const release: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   const folder = await makeFolder("cdi-resume-", (act) => void release.push(act));
   images = await makeImages({ folder, sizeBytes: diskBytes, extents: 40 });
-  const vmdk = join(folder, "disk.vmdk");
-  await promisify(execFile)("qemu-img", ["convert", "-O", "vmdk", await images.file("raw"), vmdk]);
+  for (const format of staged) {
+    const path = join(folder, `disk.${format}`);
+    await promisify(execFile)("qemu-img", ["convert", "-O", format, await images.file("raw"), path]);
+    files[`/disk.${format}`] = await readFile(path);
+  }
   Object.assign(files, {
     "/disk.img": images.raw,
     "/disk.img.gz": await wrap(images.raw, "gz"),
@@ -36,7 +40,6 @@ beforeAll(async () => {
     "/disk.qcow2": await readFile(await images.file("qcow2-v3")),
     "/compressed.qcow2": await readFile(await images.file("qcow2-compressed")),
     "/disk.qcow2.zst": await readFile(await images.file("qcow2-v3", "zst")),
-    "/disk.vmdk": await readFile(vmdk),
   });
   return async () => {
     for (const act of release) await act();
@@ -54,7 +57,7 @@ const roads = [
   "/disk.qcow2",
   "/compressed.qcow2",
   "/disk.qcow2.zst",
-  "/disk.vmdk",
+  ...staged.map((format) => `/disk.${format}`),
 ];
 const cuts = roads.flatMap((path) => [0.1, 0.5, 0.9].map((share) => ({ path, share })));
 

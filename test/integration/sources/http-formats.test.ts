@@ -53,7 +53,12 @@ describe.skipIf(noQemu)(`formats over http${noQemu ? `: ${noQemu}` : ""}`, () =>
   test.each([
     { when: "no credentials, none wanted", asks: false, gives: {}, code: "none" },
     { when: "the right credentials", asks: true, gives: good, code: "none" },
-    { when: "wrong credentials", asks: true, gives: { ...good, password: new Secret("wrong") }, code: "SourceUnauthorized" },
+    {
+      when: "wrong credentials",
+      asks: true,
+      gives: { ...good, password: new Secret("wrong") },
+      code: "SourceUnauthorized",
+    },
     { when: "no credentials where some are wanted", asks: true, gives: {}, code: "SourceUnauthorized" },
   ])("a qcow2 with $when", async ({ asks, gives, code }) => {
     const auth = { user: "user", password: "right" };
