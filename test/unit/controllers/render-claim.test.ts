@@ -107,6 +107,12 @@ describe("what is asked for and what is made of it", () => {
       is: { resources: size(String(gib)) },
     },
     {
+      when: "no class, only the access mode given",
+      storage: { accessModes: ["ReadWriteMany"], resources: size("1Gi") },
+      facts: { classes: [] },
+      is: { accessModes: ["ReadWriteMany"], resources: size(inflated) },
+    },
+    {
       when: "a floor that is no quantity",
       storage: { volumeMode: "Block", resources: size("1Mi") },
       facts: {
@@ -149,6 +155,12 @@ describe("what cannot be rendered says why in upstream's words", () => {
     {
       when: "no class, no access mode",
       storage: { resources: size("1Gi") },
+      facts: { classes: [] },
+      text: "PVC spec is missing accessMode and no storageClass to choose profile",
+    },
+    {
+      when: "no class, only the volume mode given",
+      storage: { volumeMode: "Block", resources: size("1Gi") },
       facts: { classes: [] },
       text: "PVC spec is missing accessMode and no storageClass to choose profile",
     },
