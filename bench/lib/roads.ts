@@ -8,7 +8,7 @@ export interface RoadRow {
   readonly native: string;
   /** Others by name, printed beside it. */
   readonly also?: Readonly<Record<string, string>>;
-  /** Upstream v1.56.1 under the default pod's limits, on a machine of two cores with such a disk: an aim, not a bound. */
+  /** Upstream v1.56.1 under the default pod's limits, two cores, a disk with 640 MiB of data: an aim, not a bound. */
   readonly upstreamCpuSeconds?: string;
 }
 
