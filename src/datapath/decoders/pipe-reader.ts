@@ -12,6 +12,8 @@ const longestPause = 4;
 const plentyBytes = 256 * 1024;
 
 export interface PipeReader extends AsyncIterable<Buffer> {
+  /** Fills `into`. @returns fewer bytes than there is room for at the end only */
+  read(into: Buffer): Promise<number>;
   /** Lets go of the pipe; the bytes end. */
   close(): void;
 }
@@ -29,7 +31,6 @@ export function pipeReader(fd: number): PipeReader {
     }
   }
 
-  /** @returns fewer bytes than there is room for at the end only */
   async function fill(whole: Buffer): Promise<number> {
     let filled = 0;
     let pauseMs = shortestPause;
@@ -49,6 +50,7 @@ export function pipeReader(fd: number): PipeReader {
 
   return {
     [Symbol.asyncIterator]: pieces,
+    read: fill,
     close() {
       if (isOpen) closeSync(fd);
       isOpen = false;

@@ -6,7 +6,7 @@ import { syscalls } from "../../lib/syscalls.ts";
 import { largeBytes } from "../../lib/buffers.ts";
 import { spawnTool, type Tool, type ToolResult } from "../child.ts";
 import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
-import { pipeReader } from "./pipe-reader.ts";
+import { pipeReader, type PipeReader } from "./pipe-reader.ts";
 
 /** @throws Fault ToolMissing */
 export function decodeWithTool(
@@ -42,17 +42,25 @@ interface Output {
 
 /** A pipe of our own where there can be one, else what node makes: a pair of sockets. */
 function startTool(tool: string, args: readonly string[], signal: AbortSignal): { child: Tool; output: Output } {
+  const piped = startPiped(tool, args, signal);
+  if (piped) return { child: piped.child, output: { bytes: piped.reader, close: () => piped.reader.close() } };
+  const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
+  const { stdout } = child;
+  if (!stdout) throw new Error("a pipe was asked for");
+  return { child, output: { bytes: stdout, close: () => void stdout.on("error", () => undefined).destroy() } };
+}
+
+/** The tool behind a pipe of our own. @returns undefined where there can be none */
+export function startPiped(
+  tool: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): { child: Tool; reader: PipeReader } | undefined {
   const pipe = syscalls().openPipe(largeBytes);
-  if (!pipe) {
-    const child = spawnTool(tool, args, { stdin: "pipe", stdout: "pipe", signal });
-    const { stdout } = child;
-    if (!stdout) throw new Error("a pipe was asked for");
-    return { child, output: { bytes: stdout, close: () => void stdout.on("error", () => undefined).destroy() } };
-  }
+  if (!pipe) return undefined;
   const reader = pipeReader(pipe.readFd);
   try {
-    const child = spawnTool(tool, args, { stdin: "pipe", stdout: pipe.writeFd, signal });
-    return { child, output: { bytes: reader, close: () => reader.close() } };
+    return { child: spawnTool(tool, args, { stdin: "pipe", stdout: pipe.writeFd, signal }), reader };
   } catch (cause) {
     reader.close();
     throw cause;

@@ -1,8 +1,22 @@
 // Follows an xz file from block to block without decoding it, by the sizes that parallel encoders write into each block's
-// header; tells the block ends, and makes the part of a file behind one into a file of its own that any decoder takes.
+// header; tells the block ends, and makes the part of a file behind one, or each single block, into a file of its own that any
+// decoder takes.
 import { PointUnusable, type DecodePoint, type DecodeResume } from "./point.ts";
+import { dictionaryBytes } from "./xz-filters.ts";
 import { IndexReader, makeIndex, noBlocks, NumberReader, sealed, withBlock, writeNumber } from "./xz-index.ts";
 import type { BlockList, BlockSizes } from "./xz-index.ts";
+
+/** What `split` makes of a file. */
+export type XzPart =
+  /** A block begins: the beginning of a file that holds it alone. */
+  | { readonly kind: "block"; readonly bytes: Buffer; readonly sizes: BlockSizes; readonly dictionaryBytes: number }
+  | { readonly kind: "data"; readonly bytes: Buffer }
+  /** The end of the block's file. */
+  | { readonly kind: "blockEnd"; readonly bytes: Buffer }
+  /** From here on the file cannot be followed: what is left of it, as a file of its own. */
+  | { readonly kind: "rest"; readonly bytes: Buffer }
+  /** An index that does not list the blocks before it. */
+  | { readonly kind: "wrongIndex" };
 
 const magic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 /** Bytes of a block's check by its kind: none, CRC32, CRC64, SHA-256, and those kept free. */
@@ -35,6 +49,11 @@ export class XzBlocks {
   #own: Buffer[] = [];
   /** The file's index is kept back until it is known to be right. */
   #isHeld = false;
+  #isIndexRight = true;
+  #header: Buffer = Buffer.alloc(0);
+  /** For `split`: the bytes since something ended, until it is known what begins. */
+  #unsure: Buffer[] = [];
+  #isRest = false;
 
   /** @throws PointUnusable */
   constructor({ from, onPoint }: DecodeResume = {}) {
@@ -65,6 +84,53 @@ export class XzBlocks {
     }
     if (!this.#isHeld) pieces.push(chunk.subarray(passedTo));
     return pieces.filter(({ length }) => length > 0);
+  }
+
+  /** The same bytes block by block: to be used instead of `pass`. @throws PointUnusable */
+  split(chunk: Buffer): XzPart[] {
+    const parts: XzPart[] = [];
+    let at = 0;
+    while (at < chunk.length && this.#part !== "lost") {
+      const was = this.#part;
+      const bytes = chunk.subarray(at, at + Math.min(this.#missing, chunk.length - at));
+      at += bytes.length;
+      this.#take(bytes);
+      if (was === "block") {
+        parts.push({ kind: "data", bytes });
+        if (this.#part !== "block") parts.push({ kind: "blockEnd", bytes: this.#indexOfOne() });
+        continue;
+      }
+      if (was === "footer" && !this.#isIndexRight) parts.push({ kind: "wrongIndex" });
+      const isSure = this.#part === "block" || this.#part === "index" || this.isAtEnd;
+      if (this.#part === "block") parts.push(this.#beginning());
+      if (isSure) this.#unsure = [];
+      else this.#unsure.push(Buffer.from(bytes));
+    }
+    if (this.#part !== "lost") return parts;
+    if (!this.#isRest) parts.push({ kind: "rest", bytes: this.#restBegins() });
+    this.#isRest = true;
+    return [...parts, { kind: "rest", bytes: chunk.subarray(at) }];
+  }
+
+  /** Whether a file that ends here is whole. */
+  get isAtEnd(): boolean {
+    return this.#part === "padding" && this.#missing === fieldBytes.padding;
+  }
+
+  #beginning(): XzPart {
+    const bytes = Buffer.concat([magic, sealed(this.#flags), this.#header]);
+    return { kind: "block", bytes, sizes: this.#block, dictionaryBytes: dictionaryBytes(this.#header) };
+  }
+
+  #indexOfOne(): Buffer {
+    const { unpadded, uncompressed } = this.#block;
+    return makeIndex(this.#flags, 1, [...writeNumber(unpadded), ...writeNumber(uncompressed)]);
+  }
+
+  #restBegins(): Buffer {
+    const bytes = Buffer.concat(this.#unsure);
+    const isWithinStream = this.#blocks.count > 0 && !bytes.subarray(0, magic.length).equals(magic);
+    return isWithinStream ? Buffer.concat([magic, sealed(this.#flags), bytes]) : bytes;
   }
 
   #take(bytes: Buffer): void {
@@ -125,6 +191,7 @@ export class XzBlocks {
     if (!sealed(header.subarray(0, -4)).equals(header)) return this.#lose("a block's header is damaged");
     const sizes = readSizes(header);
     if (!sizes) return this.#lose("a block does not say its size");
+    this.#header = header;
     const check = checkBytes[this.#flags.readUInt8(1)] ?? 0;
     this.#block = { unpadded: header.length + sizes.compressed + check, uncompressed: sizes.uncompressed };
     this.#expect("block", Math.ceil(sizes.compressed / 4) * 4 + check);
@@ -157,9 +224,11 @@ export class XzBlocks {
     const size = Buffer.alloc(4);
     size.writeUInt32LE((this.#index.sizeBytes / 4 - 1) >>> 0);
     const expected = Buffer.concat([sealed(Buffer.concat([size, this.#flags]), "before"), Buffer.from("YZ")]);
+    const isRight = this.#index.lists(this.#blocks) && footer.equals(expected);
+    this.#isIndexRight = isRight;
+    this.#blocks = noBlocks;
     const rest = this.#remainder;
     if (rest) {
-      const isRight = this.#index.lists(this.#blocks) && footer.equals(expected);
       // The decoder sees only the rest of the blocks. Where the file's own index is wrong it gets a wrong one, and says so.
       this.#own.push(makeIndex(this.#flags, rest.count + (isRight ? 0 : 1), rest.records));
       this.#remainder = undefined;

@@ -1,7 +1,7 @@
-// xz by the xz tool, whose blocks decode in parallel from 5.4 on; lzma-native, one thread, where the tool is absent.
-import { spawnSync } from "node:child_process";
+// xz by the xz tool, by several of them where there are processors for it; lzma-native, one thread, where the tool is absent.
 import type { Duplex, Readable } from "node:stream";
 import { Fault } from "../../lib/faults.ts";
+import { usableProcessors } from "../../lib/processors.ts";
 import { findTool } from "../child.ts";
 import { destroyWhole } from "../destroy-whole.ts";
 import { corrupt, decodedStream, type Decoder } from "./decoded.ts";
@@ -9,24 +9,21 @@ import type { Decode } from "./index.ts";
 import type { DecodeResume } from "./point.ts";
 import { decodeWithTool } from "./tool.ts";
 import { XzBlocks } from "./xz-blocks.ts";
+import { decodeInParallel } from "./xz-parallel.ts";
 
-/** What parallel blocks may take together; xz goes on with fewer threads above it. */
-const parallelMemory = "72MiB";
-/** One thread may take this much: the dictionary of `xz -9` is 64 MiB. */
-const singleMemory = "256MiB";
+/** A tool may take this much: the dictionary of `xz -9` is 64 MiB. */
+const mostMemory = "256MiB";
+/** Below this share of a second processor side by side takes more time than one after the other. */
+const forTwo = 1.5;
 
 export const decodeXz: Decode = async (input, signal, _log, resume) => {
-  const tool = findTool("xz");
-  if (!tool) return await decodeNatively(input, resume);
-  const parallel = decodesInParallel(tool) ? ["-T0", `--memlimit-mt-decompress=${parallelMemory}`] : [];
-  return decodeWithTool(
-    "xz",
-    "xz",
-    ["--decompress", "--stdout", `--memlimit-decompress=${singleMemory}`, ...parallel],
-    input,
-    signal,
-    followed(resume),
-  );
+  const path = findTool("xz");
+  if (!path) return await decodeNatively(input, resume);
+  const args = ["--decompress", "--stdout", `--memlimit-decompress=${mostMemory}`, "--threads=1"];
+  const processors = Math.round(usableProcessors());
+  const together =
+    usableProcessors() < forTwo ? undefined : decodeInParallel(input, { path, args, signal, processors }, resume);
+  return together ?? decodeWithTool("xz", path, args, input, signal, followed(resume));
 };
 
 /** Nobody to be told and nowhere to begin: then the bytes go as they are. @throws PointUnusable */
@@ -34,17 +31,6 @@ function followed(resume: DecodeResume | undefined): Decoder["pass"] {
   if (!resume?.from && !resume?.onPoint) return undefined;
   const blocks = new XzBlocks(resume);
   return (chunk) => blocks.pass(chunk);
-}
-
-const versions = new Map<string, boolean>();
-function decodesInParallel(tool: string): boolean {
-  const known = versions.get(tool);
-  if (known !== undefined) return known;
-  const { stdout } = spawnSync(tool, ["--version"], { encoding: "utf8" });
-  const [, major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(stdout ?? "") ?? []).map(Number);
-  const answer = major > 5 || (major === 5 && minor >= 4);
-  versions.set(tool, answer);
-  return answer;
 }
 
 /** One thread, and slower than the tool. @throws Fault ToolMissing */
