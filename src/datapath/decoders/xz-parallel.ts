@@ -111,12 +111,12 @@ class XzCrew {
         this.#short = job;
         return;
       } else if (job?.isOver && job.isGiven) {
+        this.#jobs.shift();
         const complaint = await this.#dismiss(job.worker);
         if (complaint) {
           this.#short = job;
           return;
         }
-        this.#jobs.shift();
         this.#bell.ring();
       } else if (!job && this.#isFed) {
         return;
@@ -159,7 +159,8 @@ class XzCrew {
 
   /** @returns what a tool that has done its last job found */
   async #dismiss(worker: XzWorker): Promise<Fault | undefined> {
-    if (!worker.isRetired || worker.cost > 0) return undefined;
+    // Its other jobs may be done as well, and wait here for their turn.
+    if (!worker.isRetired || this.#jobs.some((job) => job.worker === worker)) return undefined;
     const complaint = await this.#complaintOf(worker);
     if (complaint) return complaint;
     await worker.close();
