@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { ensureBuilt } from "../test/integration/importer/world.ts";
 import { checkout } from "../test/support/cdi-up.ts";
 import { median, ratioOf, report } from "./lib/figures.ts";
-import { cpuSeconds, uploadWorld, withPeaks } from "./lib/upload-world.ts";
+import { uploadWorld, watched } from "./lib/upload-world.ts";
 
 const option = (name: string, otherwise: string): string =>
   process.argv.find((word) => word.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
@@ -32,12 +32,11 @@ try {
       for (const way of ["nginx", "proxy"] as const) {
         const { port, pid } = world[way];
         const receiver = behind === "sink" ? await world.sink() : await world.server(gib + 1);
-        const before = await cpuSeconds(pid);
-        const { peaks, done: took } = await withPeaks([pid, receiver.pid], () => world.post(body, port));
-        seen[way].rate.push((gib * 1024) / took);
-        seen[way].cpu.push(((await cpuSeconds(pid)) - before) / gib);
-        if (way === "proxy") most.proxy = Math.max(most.proxy, peaks[0] ?? 0);
-        most.server = Math.max(most.server, peaks[1] ?? 0);
+        const { seen: took, done: seconds } = await watched([pid, receiver.pid], () => world.post(body, port));
+        seen[way].rate.push((gib * 1024) / seconds);
+        seen[way].cpu.push((took[0]?.cpuSeconds ?? 0) / gib);
+        if (way === "proxy") most.proxy = Math.max(most.proxy, took[0]?.mostMib ?? 0);
+        most.server = Math.max(most.server, took[1]?.mostMib ?? 0);
         await receiver.close();
       }
     }

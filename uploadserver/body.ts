@@ -105,7 +105,7 @@ export class UploadBody extends Readable {
       this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
     }
     for (let at = 0; at < chunk.length;) {
-      this.#piece ??= Buffer.allocUnsafeSlow(pieceBytes);
+      this.#piece ??= newPiece();
       const copied = chunk.copy(this.#piece, this.#filled, at);
       this.#filled += copied;
       at += copied;
@@ -121,6 +121,12 @@ export class UploadBody extends Readable {
     this.#filled = 0;
     if (!this.push(piece)) this.#isWanted = false;
   }
+}
+
+/** It is garbage soon after, and counted as such: else it is what makes V8 look through the whole heap. */
+function newPiece(): Buffer {
+  collectNowAndThen(pieceBytes);
+  return Buffer.allocUnsafeSlow(pieceBytes);
 }
 
 interface Silence {

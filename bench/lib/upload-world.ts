@@ -2,7 +2,7 @@
 // both, on one address, a bare sink or the real upload server.
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { uploadClientName } from "../../src/contract/upload-routes.ts";
@@ -141,25 +141,36 @@ async function stopped(child: ChildProcess): Promise<void> {
 }
 
 /** User and system seconds of a process and its children so far. */
-export async function cpuSeconds(pid: number): Promise<number> {
-  const { stdout } = await promisify(execFile)("pgrep", ["-P", String(pid)]).catch(() => ({ stdout: "" }));
-  const all = await Promise.all([pid, ...stdout.split("\n").filter(Boolean).map(Number)].map(processSeconds));
+async function cpuSeconds(pid: number): Promise<number> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const all = await Promise.all([pid, ...children.split(" ").filter(Boolean).map(Number)].map(processSeconds));
   return all.reduce((sum, one) => sum + one, 0);
 }
 
-/** The most anonymous memory each process had while the work ran, MiB. */
-export async function withPeaks<T>(
+export interface Watched {
+  /** The most anonymous memory there was, MiB. */
+  mostMib: number;
+  /** User and system seconds, as last seen: a process that has ended tells nothing. */
+  cpuSeconds: number;
+}
+
+/** What each process took while the work ran. */
+export async function watched<T>(
   pids: readonly number[],
   work: () => Promise<T>,
-): Promise<{ peaks: number[]; done: T }> {
-  const peaks = pids.map(() => 0);
+): Promise<{ seen: readonly Watched[]; done: T }> {
+  const before = await Promise.all(pids.map(cpuSeconds));
+  const seen = pids.map(() => ({ mostMib: 0, cpuSeconds: 0 }));
   const look = async (pid: number, index: number): Promise<void> => {
-    peaks[index] = Math.max(peaks[index] ?? 0, await anonymousMib(pid));
+    const one = seen[index] ?? { mostMib: 0, cpuSeconds: 0 };
+    one.mostMib = Math.max(one.mostMib, Math.round(await anonymousMib(pid)));
+    one.cpuSeconds = Math.max(one.cpuSeconds, (await cpuSeconds(pid)) - (before[index] ?? 0));
   };
   const watching = setInterval(() => pids.forEach((pid, index) => void look(pid, index)), 50);
   try {
     const done = await work();
-    return { peaks: peaks.map(Math.round), done };
+    await Promise.all(pids.map(look));
+    return { seen, done };
   } finally {
     clearInterval(watching);
   }
