@@ -28,7 +28,8 @@ export function checkWork(config: ImporterConfig): void {
     return;
   }
   sourceForWord(word);
-  if (word === "registry" && config.pullMethod === "node") {
+  // It comes as a source of http, from a server that waits to be told of the end (interfaces/registry.md 5).
+  if (config.pullMethod === "node" || config.readyFile || config.doneFile) {
     throw new Fault("ConfigInvalid", "Unable to process data: pull method node is not supported by this release yet");
   }
   if (isArchive(config) && word !== "http") {

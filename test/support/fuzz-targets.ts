@@ -5,10 +5,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
+import { requireTool } from "../../src/datapath/child.ts";
+import { decodeInParallel } from "../../src/datapath/decoders/xz-parallel.ts";
 import { importImage, newProgress, type Sink, type Source } from "../../src/datapath/index.ts";
 import { inspectors } from "../../src/datapath/inspect/index.ts";
 import type { DiskFormat } from "../../src/datapath/sniff.ts";
 import { walkTar } from "../../src/datapath/tar/walk.ts";
+import { giveBack } from "../../src/lib/buffers.ts";
 import { addressPolicy, contentRange, hostsFrom } from "../../src/lib/http.ts";
 import { proxyFor } from "../../src/lib/http-proxy.ts";
 import { firstHop, nextHop } from "../../src/lib/http-redirect.ts";
@@ -104,7 +109,7 @@ function spoiledQcow2(next: Next): Buffer {
 }
 
 /** Bases by qemu-img, made once. */
-export function makeBases(): { bases: Map<DiskFormat, Buffer>; tar: Buffer; folder: string } {
+export function makeBases(): { bases: Map<DiskFormat, Buffer>; tar: Buffer; xz: Buffer; folder: string } {
   const folder = mkdtempSync(join(tmpdir(), "cdi-fuzz-"));
   const rawPath = join(folder, "raw");
   writeFileSync(rawPath, makeRawImage(3 * MIB + 512, 8, 9, 64 * 1024));
@@ -129,7 +134,8 @@ export function makeBases(): { bases: Map<DiskFormat, Buffer>; tar: Buffer; fold
     readFileSync(join(folder, "gnu.tar")).subarray(0, 64 * 1024),
     readFileSync(join(folder, "pax.tar")),
   ]);
-  return { bases, tar, folder };
+  const xz = execFileSync("xz", ["-0", "-T2", "--block-size=256KiB", "--stdout", rawPath]);
+  return { bases, tar, xz, folder };
 }
 
 async function walkSpoiled(format: DiskFormat, base: Buffer, folder: string, next: Next): Promise<void> {
@@ -166,6 +172,22 @@ async function walkSpoiledTar(base: Buffer, next: Next): Promise<void> {
       end = offset + some.length;
     }
   }
+}
+
+/** Headers bear a seal: without it changed right a lie would never be looked at. */
+function sealFirstBlock(bytes: Buffer): void {
+  const end = bytes.length > 12 ? 12 + bytes.readUInt8(12) * 4 : bytes.length;
+  if (end + 4 <= bytes.length) bytes.writeUInt32LE(crc32(bytes.subarray(12, end)), end);
+}
+
+async function unpackSpoiledXz(base: Buffer, next: Next): Promise<void> {
+  const near = next(2) === 0;
+  const bytes = spoil(Buffer.from(base), next, near ? 40 : base.length);
+  if (near) sealFirstBlock(bytes);
+  const args = ["--decompress", "--stdout", "--memlimit-decompress=64MiB", "--threads=1"];
+  const tool = { path: requireTool("xz"), args, signal: AbortSignal.timeout(60_000), processors: 2 };
+  const output = decodeInParallel(Readable.from(pieces(bytes, next)), tool);
+  for await (const piece of output ?? []) giveBack(piece as Buffer);
 }
 
 const urlParts = [
@@ -248,7 +270,7 @@ function readTexts(next: Next): void {
   });
 }
 
-export function fuzzTargets({ bases, tar, folder }: ReturnType<typeof makeBases>): FuzzTarget[] {
+export function fuzzTargets({ bases, tar, xz, folder }: ReturnType<typeof makeBases>): FuzzTarget[] {
   const withNext =
     (act: (next: Next) => unknown) =>
     async (seed: number): Promise<void> => {
@@ -261,6 +283,7 @@ export function fuzzTargets({ bases, tar, folder }: ReturnType<typeof makeBases>
       name: format as string,
       run: withNext((next) => walkSpoiled(format, base, folder, next)),
     })),
+    { name: "xz side by side", run: withNext((next) => unpackSpoiledXz(xz, next)) },
     { name: "tar", run: withNext((next) => walkSpoiledTar(tar, next)) },
     { name: "ranges, redirects, proxies, addresses", run: withNext(readTexts) },
   ];

@@ -2,8 +2,8 @@
 // header; tells the block ends, and makes the part of a file behind one, or each single block, into a file of its own that any
 // decoder takes.
 import { PointUnusable, type DecodePoint, type DecodeResume } from "./point.ts";
-import { dictionaryBytes } from "./xz-filters.ts";
-import { IndexReader, makeIndex, noBlocks, NumberReader, sealed, withBlock, writeNumber } from "./xz-index.ts";
+import { dictionaryBytes, readSizes } from "./xz-block-header.ts";
+import { IndexReader, makeIndex, noBlocks, sealed, withBlock, writeNumber } from "./xz-index.ts";
 import type { BlockList, BlockSizes } from "./xz-index.ts";
 
 /** What `split` makes of a file. */
@@ -21,8 +21,6 @@ export type XzPart =
 const magic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 /** Bytes of a block's check by its kind: none, CRC32, CRC64, SHA-256, and those kept free. */
 const checkBytes = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64] as const;
-/** In a block header's flags: both sizes follow. */
-const bothSizes = 0xc0;
 /** An index of more bytes is not made: such a file is decoded from its beginning. */
 const longestRecords = 4 * 1024 * 1024;
 
@@ -246,19 +244,6 @@ export class XzBlocks {
 }
 
 const areFlags = (flags: Buffer): boolean => flags[0] === 0 && flags.readUInt8(1) < checkBytes.length;
-
-/** @returns undefined where the header leaves one out */
-function readSizes(header: Buffer): { compressed: number; uncompressed: number } | undefined {
-  if ((header.readUInt8(1) & bothSizes) !== bothSizes) return undefined;
-  const numbers = new NumberReader();
-  const found: number[] = [];
-  for (let at = 2; at < header.length && found.length < 2; at += 1) {
-    const value = numbers.take(header.readUInt8(at));
-    if (value !== undefined) found.push(value);
-  }
-  const [compressed = Number.NaN, uncompressed = Number.NaN] = found;
-  return compressed > 0 && Number.isSafeInteger(uncompressed) ? { compressed, uncompressed } : undefined;
-}
 
 const writeState = (flags: Buffer, { count, hash }: BlockList): string => `${flags.toString("hex")}:${count}:${hash}`;
 

@@ -110,7 +110,7 @@ class XzCrew {
       } else if (job?.isOver && job.leftBytes > 0) {
         this.#short = job;
         return;
-      } else if (job?.isOver && job.isGiven) {
+      } else if (job?.isOver && (job.isGiven || this.#isFed)) {
         this.#jobs.shift();
         const complaint = await this.#dismiss(job.worker);
         if (complaint) {

