@@ -4,6 +4,7 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerRespons
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { seconds } from "../src/lib/duration.ts";
+import { tellToGoOn, waitsToBeTold } from "../src/lib/http-continue.ts";
 import { connectTo, type ServerAddress } from "./connect.ts";
 import { hasBody, passedHeaders } from "./headers.ts";
 import { pump, type Pump } from "./pump.ts";
@@ -29,7 +30,7 @@ export async function forward(
   const body = hasBody(request) ? pump(request, outgoing) : void outgoing.end();
   const clientGone = (): void => void outgoing.destroy();
   response.once("close", clientGone);
-  outgoing.on("continue", () => response.writeContinue());
+  outgoing.on("continue", () => tellToGoOn(request, response));
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once("response", resolve);
     outgoing.on("error", reject);
@@ -94,14 +95,9 @@ function withoutServer(location: string, { host, port }: Destination): string {
   return own === undefined ? location : location.slice(own.length);
 }
 
-/**
- * For an answer before the body's end. A client that waits for "100 Continue" has not begun to send: what it sends next would
- * pass for the body, so its connection ends.
- */
+/** For an answer before the body's end. */
 export const earlyHeaders = (request: IncomingMessage): OutgoingHttpHeaders =>
-  !request.complete && request.headers.expect !== undefined && request.readableLength === 0
-    ? { connection: "close" }
-    : {};
+  waitsToBeTold(request) ? { connection: "close" } : {};
 
 /** Reads on for a while, and throws away, so that the answer is not lost with the connection. */
 export function linger(request: IncomingMessage): void {

@@ -10,6 +10,7 @@ import {
 } from "../src/contract/upload-routes.ts";
 import type { UploadRoute } from "../src/contract/upload-routes.ts";
 import { faultOf } from "../src/lib/faults.ts";
+import { tellToGoOn } from "../src/lib/http-continue.ts";
 import type { Log } from "../src/lib/log.ts";
 import { failedAnswer, scratchAnswer } from "./answers.ts";
 import { isClient } from "./client.ts";
@@ -79,7 +80,7 @@ interface Body {
 
 /** @throws BadForm */
 async function bodyOf(request: IncomingMessage, response: ServerResponse, { isForm }: UploadRoute): Promise<Body> {
-  if (request.headers.expect !== undefined) response.writeContinue();
+  tellToGoOn(request, response);
   if (isForm) return await filePart(request);
   const length = request.headers["content-length"];
   const disposition = request.headers["content-disposition"] ?? "";

@@ -1,6 +1,7 @@
 // Answers that reach a client that is still sending.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { seconds } from "../src/lib/duration.ts";
+import { waitsToBeTold } from "../src/lib/http-continue.ts";
 import type { Answer } from "./answers.ts";
 
 /** How long an answered client may go on sending before it is cut off. Closing at once would lose it the answer. */
@@ -15,14 +16,12 @@ export function answer(
 ): void {
   if (response.headersSent || response.destroyed) return;
   const bytes = Buffer.from(body === "" ? "" : `${body}\n`);
-  // A client that still waits for "100 Continue" must not take what it sends next for the body.
-  const waits = request.headers.expect !== undefined && !request.complete;
   response.writeHead(status, {
     ...headers,
     ...(bytes.length > 0 ? { "content-type": "text/plain; charset=utf-8" } : {}),
     "content-length": bytes.length,
     // One that is still sending would lose the answer with the connection, also where it wanted it closed afterwards.
-    ...(request.complete ? {} : { connection: waits ? "close" : "keep-alive" }),
+    ...(request.complete ? {} : { connection: waitsToBeTold(request) ? "close" : "keep-alive" }),
   });
   response.end(request.method === "HEAD" ? undefined : bytes);
   if (request.complete) return;

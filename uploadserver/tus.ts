@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { tusIdOf } from "../src/contract/upload-routes.ts";
 import { seconds } from "../src/lib/duration.ts";
+import { tellToGoOn } from "../src/lib/http-continue.ts";
 import { failedAnswer, scratchAnswer } from "./answers.ts";
 import type { ServerWorld } from "./handle.ts";
 import { answer, answered } from "./respond.ts";
@@ -130,7 +131,7 @@ export function makeTus(world: ServerWorld): Tus {
     if (length !== undefined && from + length > known.sizeBytes)
       return say(413, "the request holds more bytes than were announced");
     if (known.isTaking || known.offset === known.sizeBytes) return say(423, "the upload is busy");
-    if (request.headers.expect !== undefined) response.writeContinue();
+    tellToGoOn(request, response);
     gate.resume();
     const taken = known.take(request).then(() => "taken" as const);
     const first = await Promise.race([taken, known.ended]);

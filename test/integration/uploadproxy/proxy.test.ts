@@ -202,6 +202,9 @@ test("a server that breaks off breaks the client off", async () => {
   };
   const said = await curl("/v1beta1/upload", ...bearer(await world.token()), ...sending());
   expect(said.code).toBe(502);
+  // Told to go on by the server, it is still sending: with its connection it would lose the answer.
+  expect(said.headers).toContain("100 Continue");
+  expect(said.headers).not.toMatch(/^connection: close/im);
 });
 
 test("back pressure: what the server does not read is not read from the client", async () => {

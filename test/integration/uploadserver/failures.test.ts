@@ -1,5 +1,6 @@
 // Uploads that come to nothing: what is answered, that nothing is left that looks finished, and that the next try succeeds.
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -161,6 +162,35 @@ describe("failures, after each of which the next try succeeds", () => {
       await server.logged("The upload failed");
     },
   );
+
+  describe("a client that waits for 100 Continue", () => {
+    async function post(server: Server, path: string) {
+      const socket = await openConnection(server);
+      let text = "";
+      socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+      const heard = async (words: RegExp): Promise<void> => {
+        while (!words.test(text)) await once(socket, "data");
+      };
+      socket.write(`POST ${path} HTTP/1.1\r\nHost: u\r\nExpect: 100-continue\r\nContent-Length: ${65 * MiB}\r\n\r\n`);
+      return { socket, heard, said: () => text };
+    }
+
+    test("and was told to go on keeps its connection after an early answer, which bytes on their way would cost it", async () => {
+      const { socket, heard, said } = await post(await serve(), "/v1beta1/upload");
+      await heard(/^HTTP\/1.1 100 Continue\r\n/);
+      for (let sent = 0; sent < 65 * MiB; sent += MiB) socket.write(Buffer.alloc(MiB));
+      socket.write("GET /healthz HTTP/1.1\r\nHost: u\r\n\r\n");
+      await heard(/larger than the reported available storage .*\nHTTP\/1.1 200 OK\r\n/s);
+      expect(said()).toMatch(/\r\nHTTP\/1.1 400 [^\n]*\r\n(\S+: [^\n]*\r\n)*Connection: keep-alive\r\n/i);
+      socket.destroy();
+    });
+
+    test("and was not told loses its connection with the answer: what it sends next is no body", async () => {
+      const { socket, said } = await post(await serve(), "/nowhere");
+      if (!socket.closed) await once(socket, "close");
+      expect(said()).toMatch(/^HTTP\/1.1 404 .*\r\nConnection: close\r\n/is);
+    });
+  });
 
   /** The server may be busy taking the failed one down for a moment. */
   async function untilFree(server: Server) {
