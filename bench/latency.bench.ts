@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { checkout } from "../test/support/cdi-up.ts";
 import { startNginx } from "../test/support/nginx.ts";
 import { ensureImages } from "./lib/disk-images.ts";
-import { mediansOf, ratioOf, report, round } from "./lib/figures.ts";
+import { inTurn, mediansOf, ratioOf, report, round } from "./lib/figures.ts";
 import { measure, noGroups, type Cost } from "./lib/measured-run.ts";
 
 const { values } = parseArgs({
@@ -61,7 +61,7 @@ try {
       costs: [] as Cost[],
     }));
     for (let turn = 0; turn < Number(values.runs); turn += 1) {
-      for (const { way, words, costs } of ways) {
+      for (const { way, words, costs } of inTurn(turn, ways)) {
         rmSync(work, { recursive: true, force: true });
         mkdirSync(work, { recursive: true });
         execFileSync("sync");

@@ -11,7 +11,7 @@ import { checkout } from "../test/support/cdi-up.ts";
 import { buildImage } from "../test/support/container-disk.ts";
 import { noRegistry, startRegistry } from "../test/support/registry.ts";
 import { ensureImages, sizesOf } from "./lib/disk-images.ts";
-import { mediansOf, mib, ratioOf, report, round } from "./lib/figures.ts";
+import { inTurn, mediansOf, mib, ratioOf, report, round } from "./lib/figures.ts";
 import { measure, noGroups, type Cost, type Limits } from "./lib/measured-run.ts";
 
 const { values } = parseArgs({
@@ -79,7 +79,7 @@ async function runOnce(way: Way, limits: Limits, env: Record<string, string>): P
 async function runBoth(limits: Limits, image: string, layer: string, layerBytes: number): Promise<object[]> {
   const [ours, theirs] = waysOf(image);
   for (let turn = 0; turn < runs; turn += 1) {
-    for (const way of [ours, theirs]) await runOnce(way, limits, { image, layer });
+    for (const way of inTurn(turn, [ours, theirs])) await runOnce(way, limits, { image, layer });
   }
   const diskBytes = sizesOf(images, "disk-compressed.qcow2").fileBytes;
   return [ours, theirs].map(({ name, costs, allocatedBytes }) => ({

@@ -1,4 +1,4 @@
-// Bench: each road beside native tools, in turns (ours, native, ours, native...), without limits and under those of the
+// Bench: each road beside native tools, in turns (ours, native, native, ours...), without limits and under those of the
 // default importer pod. "Ours" is `cdi import URL FILE`, started anew each time, which syncs the disk; the tools do not.
 // --rows=raw,gz --limits=none,pod --runs=5 --with=sum,also (also a sha256 of the source, the other native ways)
 import { execFileSync } from "node:child_process";
@@ -12,7 +12,7 @@ import { findTool } from "../src/datapath/index.ts";
 import { checkout } from "../test/support/cdi-up.ts";
 import { startNginx } from "../test/support/nginx.ts";
 import { ensureImages, sizesOf } from "./lib/disk-images.ts";
-import { mediansOf, mib, ratioOf, report, round } from "./lib/figures.ts";
+import { inTurn, mediansOf, mib, ratioOf, report, round } from "./lib/figures.ts";
 import { measure, noGroups, type Cost, type Limits } from "./lib/measured-run.ts";
 import { roadRows, type RoadRow } from "./lib/roads.ts";
 
@@ -73,7 +73,7 @@ async function runOnce(way: Way, form: RoadRow["form"], limits: Limits): Promise
 
 async function runRow(row: RoadRow, limits: Limits): Promise<object[]> {
   const ways = await waysOf(row, limits);
-  for (let turn = 0; turn < runs; turn += 1) for (const one of ways) await runOnce(one, row.form, limits);
+  for (let turn = 0; turn < runs; turn += 1) for (const one of inTurn(turn, ways)) await runOnce(one, row.form, limits);
   const native = ways.find(({ name }) => name === "native")?.costs ?? [];
   const ours = ways[0]?.costs ?? [];
   return ways.map(({ name, costs, allocatedBytes }) => {

@@ -1,7 +1,8 @@
 // Bench: a whole upload, curl through the proxy into the upload server's volume. Raw over a link held to 1 Gbit/s (tbf between two
 // network namespaces), beside a bare TLS sink on the same link; qcow2 and gz without such a limit, beside curl to a sink that
-// writes a file and then the native conversion. In turns, with the anonymous memory of proxy and server. Needs root.
-// --gib=8 (of incompressible bytes over the link) --turns=3 --rows=link,qcow2,gz
+// writes a file and then the native conversion: through nginx in the proxy's place, which is the same way, and straight to the
+// sink, which is one TLS hop less. In turns, with the anonymous memory of proxy and server. Needs root.
+// --gib=8 (of incompressible bytes over the link) --turns=3 --rows=link,qcow2,qcow2-compressed,gz
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,13 +11,13 @@ import { ensureBuilt } from "../test/integration/importer/world.ts";
 import { checkout } from "../test/support/cdi-up.ts";
 import { freePort } from "../test/support/nginx.ts";
 import { ensureImages } from "./lib/disk-images.ts";
-import { median, ratioOf, report, round } from "./lib/figures.ts";
+import { inTurn, median, ratioOf, report, round } from "./lib/figures.ts";
 import { uploadWorld, watched, type Watched } from "./lib/upload-world.ts";
 
 const option = (name: string, otherwise: string): string =>
   process.argv.find((word) => word.startsWith(`--${name}=`))?.split("=")[1] ?? otherwise;
 const [gib, turns] = [Number(option("gib", "8")), Number(option("turns", "3"))];
-const wanted = option("rows", "link,qcow2,gz").split(",");
+const wanted = option("rows", "link,qcow2,qcow2-compressed,gz").split(",");
 
 const dir = mkdtempSync(join(tmpdir(), "cdi-bench-"));
 const file = (name: string): string => join(dir, name);
@@ -57,18 +58,27 @@ try {
     path: string,
     how: { claimGib: number; words?: readonly string[] },
     beside: () => Promise<number>,
+    oneHopLess?: () => Promise<number>,
   ): Promise<void> {
-    const [ours, theirs]: [number[], number[]] = [[], []];
+    const [ours, theirs, straight]: [number[], number[], number[]] = [[], [], []];
     const programs: Record<"proxy" | "server", Watched[]> = { proxy: [], server: [] };
-    for (let turn = 0; turn < turns; turn += 1) {
-      console.error(`bench: ${name}, turn ${turn + 1} of ${turns}`);
-      const { seconds, seen } = await upload(path, how.claimGib, how.words ?? []);
-      ours.push(seconds);
-      if (seen[0] && seen[1]) {
+    const ways: readonly (() => Promise<void>)[] = [
+      async () => {
+        const { seconds, seen } = await upload(path, how.claimGib, how.words ?? []);
+        ours.push(seconds);
+        if (!seen[0] || !seen[1]) throw new Error("nothing was seen of the proxy or the server");
         programs.proxy.push(seen[0]);
         programs.server.push(seen[1]);
+      },
+      async () => void theirs.push(await beside()),
+      ...(oneHopLess ? [async () => void straight.push(await oneHopLess())] : []),
+    ];
+    for (let turn = 0; turn < turns; turn += 1) {
+      console.error(`bench: ${name}, turn ${turn + 1} of ${turns}`);
+      for (const way of inTurn(turn, ways)) {
+        sh("sync");
+        await way();
       }
-      theirs.push(await beside());
     }
     const cpu = (all: Watched[]): number => round(median(all.map(({ cpuSeconds }) => cpuSeconds)));
     const mib = (all: Watched[]): number => Math.max(...all.map(({ mostMib }) => mostMib));
@@ -78,6 +88,9 @@ try {
       seconds: round(median(ours)),
       besideSeconds: round(median(theirs)),
       ofBeside: round(ratioOf(ours, theirs)),
+      ...(oneHopLess
+        ? { oneHopLessSeconds: round(median(straight)), ofOneHopLess: round(ratioOf(ours, straight)) }
+        : {}),
       proxyCpuSeconds: cpu(programs.proxy),
       serverCpuSeconds: cpu(programs.server),
       proxyRssAnonMiB: mib(programs.proxy),
@@ -100,26 +113,34 @@ try {
   }
   const cache = join(checkout, ".cache", "bench");
   mkdirSync(cache, { recursive: true });
-  const native = {
-    qcow2: `qemu-img convert -m 16 -W -f qcow2 -O raw ${file("got")} ${file("out")}`,
-    gz: `gzip -dc ${file("got")} | dd of=${file("out")} conv=sparse bs=64k iflag=fullblock status=none`,
-  };
-  for (const form of ["qcow2", "gz"] as const) {
+  const convert = `qemu-img convert -m 16 -W -f qcow2 -O raw ${file("got")} ${file("out")}`;
+  const unzip = `gzip -dc ${file("got")} | dd of=${file("out")} conv=sparse bs=64k iflag=fullblock status=none`;
+  for (const [form, name] of Object.entries({
+    qcow2: "disk.qcow2",
+    "qcow2-compressed": "disk-compressed.qcow2",
+    gz: "disk.raw.gz",
+  })) {
     if (!wanted.includes(form)) continue;
-    const path = join(await ensureImages(cache), form === "gz" ? "disk.raw.gz" : "disk.qcow2");
-    const beside = async (): Promise<number> => {
-      const port = await freePort();
-      const sink = await world.sink(file("got"), { address: near, port });
+    const path = join(await ensureImages(cache), name);
+    const native = async (at: { address: string; port: number } | undefined, through: number): Promise<number> => {
+      const sink = await world.sink(file("got"), at);
       const begun = performance.now();
-      await world.post(path, port);
-      sh(native[form]);
+      await world.post(path, through);
+      sh(form === "gz" ? unzip : convert);
       const seconds = (performance.now() - begun) / 1000;
       await sink.close();
       rmSync(file("got"));
       rmSync(file("out"));
       return seconds;
     };
-    await row(`${form}, beside curl to a file and the native conversion`, path, { claimGib: 5 }, beside);
+    const straight = { address: near, port: await freePort() };
+    await row(
+      `${form}, beside curl to a file and the native conversion`,
+      path,
+      { claimGib: 5 },
+      () => native(undefined, world.nginx.port),
+      () => native(straight, straight.port),
+    );
   }
   report(cache, "upload-link", { gib, turns }, rows);
 } finally {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt } from "../test/integration/importer/world.ts";
 import { checkout } from "../test/support/cdi-up.ts";
-import { median, ratioOf, report } from "./lib/figures.ts";
+import { inTurn, median, ratioOf, report } from "./lib/figures.ts";
 import { uploadWorld, watched } from "./lib/upload-world.ts";
 
 const option = (name: string, otherwise: string): string =>
@@ -29,7 +29,7 @@ try {
     };
     const most = { proxy: 0, server: 0 };
     for (let turn = 0; turn < turns; turn += 1) {
-      for (const way of ["nginx", "proxy"] as const) {
+      for (const way of inTurn(turn, ["nginx", "proxy"] as const)) {
         const { port, pid } = world[way];
         const receiver = behind === "sink" ? await world.sink() : await world.server(gib + 1);
         const { seen: took, done: seconds } = await watched([pid, receiver.pid], () => world.post(body, port));

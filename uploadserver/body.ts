@@ -1,16 +1,17 @@
-// The bytes of an upload on their way into the data path: gathered into large pieces, fed by one request or by several in a row.
+// The bytes of an upload on their way into the data path: gathered into large buffers, fed by one request or by several in a row.
 import { Readable } from "node:stream";
 import { landsAsSent } from "../src/datapath/index.ts";
+import { handOn, largeBuffer, largeBytes } from "../src/lib/buffers.ts";
 import { collectNowAndThen } from "../src/lib/collect-young.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
 
-/** The runtime hands over 16 KiB at a time; a piece of this size costs the steps behind a thirtieth of that. */
-const pieceBytes = 512 * 1024;
 /** Every magic lies within. */
 const headBytes = 64 * 1024;
 /** Held ready ahead of the data path, so that the network runs on while the disk is busy. */
-const readAheadBytes = 2 * pieceBytes;
+const readAheadBytes = 2 * largeBytes;
+/** Less than this is handed on as a copy: it is no reason to give away a large buffer. */
+const smallBytes = 128 * 1024;
 /** A client that sends nothing for so long is gone, whatever its connection says. */
 const silenceMs = seconds(600);
 
@@ -21,13 +22,18 @@ export class UploadBody extends Readable {
   takenBytes = 0;
   /** The first bytes, copied: enough to know the format by. */
   #head: Buffer = Buffer.alloc(0);
-  #piece: Buffer | undefined;
-  #filled = 0;
-  #isWanted = true;
+  /** Whole parts that wait, in order. */
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
+  #isAsked = false;
+  #isFinished = false;
   #resume: (() => void) | undefined;
 
   constructor() {
-    super({ highWaterMark: readAheadBytes });
+    // One part at a time: of several the stream would make a copy.
+    super({ highWaterMark: 1 });
   }
 
   /**
@@ -62,7 +68,7 @@ export class UploadBody extends Readable {
           }
           left -= chunk.length;
           this.#gather(chunk);
-          if (this.#isWanted) return;
+          if (this.#hasRoom) return;
           silence.rest();
           from.pause();
         };
@@ -74,11 +80,13 @@ export class UploadBody extends Readable {
         if (from.destroyed && !from.readableEnded) return onClose();
         this.once("close", onOver);
         from.on("end", onEnd).on("error", onError).on("close", onClose).on("data", onData);
-        if (this.#isWanted) from.resume();
+        if (this.#hasRoom) from.resume();
         else from.pause();
       });
     } finally {
-      this.#flush();
+      // What came is not kept waiting for what may never come.
+      this.#closeGathered();
+      this.#offer();
     }
   }
 
@@ -89,13 +97,25 @@ export class UploadBody extends Readable {
 
   /** No more bytes come. */
   finish(): void {
-    this.#flush();
-    if (!this.destroyed) this.push(null);
+    this.#closeGathered();
+    this.#isFinished = true;
+    this.#offer();
   }
 
   override _read(): void {
-    this.#isWanted = true;
-    this.#resume?.();
+    this.#isAsked = true;
+    // Not within the call: the bytes would be joined to those that are just being read.
+    process.nextTick(() => this.#offer());
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#parts = [];
+    this.#gathered = undefined;
+    done(error);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#partsBytes + this.#gatheredBytes < readAheadBytes;
   }
 
   #gather(chunk: Buffer): void {
@@ -105,28 +125,46 @@ export class UploadBody extends Readable {
       this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
     }
     for (let at = 0; at < chunk.length;) {
-      this.#piece ??= newPiece();
-      const copied = chunk.copy(this.#piece, this.#filled, at);
-      this.#filled += copied;
+      this.#gathered ??= largeBuffer();
+      const copied = chunk.copy(this.#gathered, this.#gatheredBytes, at);
+      this.#gatheredBytes += copied;
       at += copied;
-      if (this.#filled === this.#piece.length) this.#flush();
+      if (this.#gatheredBytes < largeBytes) continue;
+      this.#closeGathered();
+      this.#offer();
     }
   }
 
-  #flush(): void {
-    if (this.#filled === 0 || !this.#piece || this.destroyed) return;
-    // What is left of a piece serves the next ones: a chunked client's short ends cost no half a MiB each.
-    const piece = this.#piece.subarray(0, this.#filled);
-    this.#piece = this.#piece.length - this.#filled >= pieceBytes / 2 ? this.#piece.subarray(this.#filled) : undefined;
-    this.#filled = 0;
-    if (!this.push(piece)) this.#isWanted = false;
+  /** What is gathered becomes a part. */
+  #closeGathered(): void {
+    const whole = this.#gathered;
+    const length = this.#gatheredBytes;
+    if (!whole || length === 0) return;
+    this.#gatheredBytes = 0;
+    this.#partsBytes += length;
+    if (length < smallBytes) {
+      collectNowAndThen(length);
+      this.#parts.push(Buffer.from(whole.subarray(0, length)));
+    } else {
+      this.#gathered = undefined;
+      this.#parts.push(handOn(whole, length));
+    }
   }
-}
 
-/** It is garbage soon after, and counted as such: else it is what makes V8 look through the whole heap. */
-function newPiece(): Buffer {
-  collectNowAndThen(pieceBytes);
-  return Buffer.allocUnsafeSlow(pieceBytes);
+  /** Hands the reader what it asked for, if it is there. */
+  #offer(): void {
+    if (!this.#isAsked || this.destroyed) return;
+    const part = this.#parts.shift();
+    if (part) {
+      this.#isAsked = false;
+      this.#partsBytes -= part.length;
+      this.push(part);
+    } else if (this.#isFinished) {
+      this.#isAsked = false;
+      this.push(null);
+    }
+    if (this.#hasRoom) this.#resume?.();
+  }
 }
 
 interface Silence {

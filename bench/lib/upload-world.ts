@@ -127,7 +127,7 @@ function nginxLines(at: (name: string) => string, listen: string): string {
   return [
     ...(process.getuid?.() === 0 ? ["user root;"] : []),
     `daemon off; worker_processes 1; pid ${at("nginx.pid")}; events { worker_connections 64; }`,
-    `http { access_log off; ${temp.join(" ")} client_max_body_size 0; server { listen ${listen} ssl;`,
+    `http { access_log off; ${temp.join(" ")} client_max_body_size 0; client_body_buffer_size 256k; server { listen ${listen} ssl;`,
     `ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate ${at("front.crt")}; ssl_certificate_key ${at("front.key")};`,
     `location / { ${out} } } }`,
   ].join("\n");
