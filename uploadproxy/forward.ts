@@ -74,7 +74,11 @@ async function passBack(
   for (const name of Object.keys(headers)) if (name.startsWith("access-control-")) delete headers[name];
   const { location } = headers;
   if (typeof location === "string") headers["location"] = withoutServer(location, to);
-  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, { ...headers, ...added });
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, {
+    ...headers,
+    ...added,
+    ...earlyHeaders(request),
+  });
   answer.pipe(response);
   await new Promise<void>((resolve) => {
     response.once("close", resolve);
@@ -95,9 +99,9 @@ function withoutServer(location: string, { host, port }: Destination): string {
   return own === undefined ? location : location.slice(own.length);
 }
 
-/** For an answer before the body's end. */
+/** For an answer before the body's end: one that is still sending would lose it, also where it wanted to close afterwards. */
 export const earlyHeaders = (request: IncomingMessage): OutgoingHttpHeaders =>
-  waitsToBeTold(request) ? { connection: "close" } : {};
+  request.complete ? {} : { connection: waitsToBeTold(request) ? "close" : "keep-alive" };
 
 /** Reads on for a while, and throws away, so that the answer is not lost with the connection. */
 export function linger(request: IncomingMessage): void {

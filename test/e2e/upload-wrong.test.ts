@@ -185,7 +185,8 @@ test("a second upload while one runs: 503, and the first one ends well; a third 
     headers: { authorization: `Bearer ${token}`, "content-length": image.length },
   });
   const answered = once(first, "response") as Promise<[{ statusCode: number; resume: () => void }]>;
-  first.write(image.subarray(0, image.length / 2));
+  // On its way before the next one is: that one must not be the first.
+  await new Promise((sent) => first.write(image.subarray(0, image.length / 2), sent));
   await expect.poll(() => upload("-X", "POST", ...bearer(token), "-d", "x"), { timeout: 30_000 }).toBe("503");
   expect(await curl(on(), "/v1beta1/upload-async", ...send("disk.img", token))).toBe("503");
   expect(await curl(on(), "/v1beta1/upload-form", "-F", `file=@${on().file("disk.img")}`, ...bearer(token))).toBe(

@@ -67,6 +67,46 @@ describe.each(["old", "new"] as const)("virtctl, %s", (style) => {
   });
 });
 
+test("virtctl, new, whose token runs out between two tries, gets a fresh one and goes on", async () => {
+  await run("qemu-img", ["create", "-q", "-f", "qcow2", file("too-large.qcow2"), "1G"]);
+  const shown: string[] = [];
+  const wish = {
+    style: "new",
+    kind: "dv",
+    name: "late",
+    size: "32Mi",
+    ca: on().ca,
+    path: file("disk.img"),
+    // The first try is refused for another reason; the second for its token.
+    sent: (attempt: number) => file(attempt === 1 ? "too-large.qcow2" : "disk.img"),
+    token: (token: string, attempt: number) => {
+      shown.push(token);
+      return attempt === 2 ? token.slice(0, -8) : token;
+    },
+  } as const;
+  await on().virtctl.upload(wish);
+  await untilSucceeded(on(), "late");
+  expect(holdsImage((await diskOf(on().cluster, "late")) as Buffer, image)).toBe(true);
+  expect(shown).toHaveLength(3);
+  expect(shown[1]).toBe(shown[0]);
+  expect(shown[2]).not.toBe(shown[1]);
+});
+
+test("virtctl, new, with a token that does not hold at once gives up", async () => {
+  const wish = {
+    style: "new",
+    kind: "dv",
+    name: "refused",
+    size: "32Mi",
+    ca: on().ca,
+    path: file("disk.img"),
+  } as const;
+  const refused = on().virtctl.upload({ ...wish, token: (token) => token.slice(0, -8) });
+  await expect(refused).rejects.toThrow("authentication failed");
+  await on().virtctl.upload({ ...wish, noCreate: true });
+  await untilSucceeded(on(), "refused");
+});
+
 test.each(["old", "new"] as const)("an archive by virtctl, %s, is unpacked into a volume", async (style) => {
   const folder = await mkdtemp(file("unpacked-"));
   const wish = { style, size: "32Mi", ca: on().ca, archive: true, path: file("tree.tar") } as const;

@@ -24,8 +24,10 @@ export interface UploadWish {
   retry?: number;
   /** Every poll, ms; virtctl's own is two seconds. */
   pollMs?: number;
-  /** Before each POST, with the token in hand: tests change it. */
+  /** Before each POST, with the token in hand and counted from 1: tests change it. */
   token?: (token: string, attempt: number) => string;
+  /** The file of a POST, counted from 1, where it is another one than `path`. */
+  sent?: (attempt: number) => string;
 }
 
 interface Answer {
@@ -39,6 +41,8 @@ interface Thing {
 }
 
 const cdi = "cdi.kubevirt.io";
+/** After a 401 that is not the first answer. */
+const mostRefreshes = 3;
 const said = (thing: Thing | undefined, key: string): string | undefined =>
   thing?.metadata.annotations?.[`${cdi}/storage.${key}`];
 
@@ -207,9 +211,9 @@ export function virtctlOver(kubeconfig: string, namespace = "default") {
   async function post(wish: UploadWish, url: string): Promise<void> {
     const version = wish.style === "old" ? "v1alpha1" : "v1beta1";
     const tls = wish.insecure ? { rejectUnauthorized: false } : wish.ca === undefined ? {} : { ca: wish.ca };
-    const { size } = await stat(wish.path);
     const attempts = wish.style === "new" ? (wish.retry ?? 5) : 1;
     let bearer = await token(wish);
+    let refreshes = 0;
     let last: Answer = { code: 0, body: "" };
     for (let attempt = 1; attempt <= Math.max(1, attempts); attempt += 1) {
       const shown = wish.token?.(bearer, attempt) ?? bearer;
@@ -218,15 +222,19 @@ export function virtctlOver(kubeconfig: string, namespace = "default") {
         ({ code }) => code === 200,
         () => false,
       );
+      const file = wish.sent?.(attempt) ?? wish.path;
       last = await call(`${url}/${version}/${isAsync ? "upload-async" : "upload"}`, {
         ...tls,
         method: "POST",
-        headers: { ...headers, "content-length": size },
-        file: wish.path,
+        headers: { ...headers, "content-length": (await stat(file)).size },
+        file,
       }).catch((cause: unknown) => ({ code: -1, body: String(cause) }));
       if (last.code === 200) return;
-      if (last.code === 401 && attempt === 1 && wish.token === undefined) throw new Error("authentication failed");
-      if (last.code === 401) bearer = await token(wish);
+      if (last.code === 401 && attempt === 1 && wish.style === "new") throw new Error("authentication failed");
+      if (last.code === 401 && refreshes < mostRefreshes) {
+        refreshes += 1;
+        bearer = await token(wish);
+      }
       await new Promise((resolve) => setTimeout(resolve, attempt * Math.random() * 50));
     }
     if (wish.style === "new")
