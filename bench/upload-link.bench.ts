@@ -115,18 +115,19 @@ try {
   mkdirSync(cache, { recursive: true });
   const convert = `qemu-img convert -m 16 -W -f qcow2 -O raw ${file("got")} ${file("out")}`;
   const unzip = `gzip -dc ${file("got")} | dd of=${file("out")} conv=sparse bs=64k iflag=fullblock status=none`;
-  for (const [form, name] of Object.entries({
-    qcow2: "disk.qcow2",
-    "qcow2-compressed": "disk-compressed.qcow2",
-    gz: "disk.raw.gz",
-  })) {
+  const forms = [
+    { form: "qcow2", name: "disk.qcow2", conversion: convert },
+    { form: "qcow2-compressed", name: "disk-compressed.qcow2", conversion: convert },
+    { form: "gz", name: "disk.raw.gz", conversion: unzip },
+  ];
+  for (const { form, name, conversion } of forms) {
     if (!wanted.includes(form)) continue;
     const path = join(await ensureImages(cache), name);
     const native = async (at: { address: string; port: number } | undefined, through: number): Promise<number> => {
       const sink = await world.sink(file("got"), at);
       const begun = performance.now();
       await world.post(path, through);
-      sh(form === "gz" ? unzip : convert);
+      sh(conversion);
       const seconds = (performance.now() - begun) / 1000;
       await sink.close();
       rmSync(file("got"));

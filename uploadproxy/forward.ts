@@ -3,8 +3,7 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { seconds } from "../src/lib/duration.ts";
-import { tellToGoOn, waitsToBeTold } from "../src/lib/http-continue.ts";
+import { earlyHeaders, linger, tellToGoOn } from "../src/lib/http-early.ts";
 import { connectTo, type ServerAddress } from "./connect.ts";
 import { hasBody, passedHeaders } from "./headers.ts";
 import { pump, type Pump } from "./pump.ts";
@@ -12,9 +11,6 @@ import { pump, type Pump } from "./pump.ts";
 export interface Destination extends ServerAddress {
   path: string;
 }
-
-/** How long an answered client may go on sending before it is cut off. Closing at once would lose it the answer. */
-const lingerMs = seconds(30);
 
 /** Resolves when both sides are done with each other. Rejects only before an answer has begun, with the reason. */
 export async function forward(
@@ -97,18 +93,4 @@ async function passBack(
 function withoutServer(location: string, { host, port }: Destination): string {
   const own = [`https://${host}:${port}`, `https://${host}`].find((start) => location.startsWith(`${start}/`));
   return own === undefined ? location : location.slice(own.length);
-}
-
-/** For an answer before the body's end: one that is still sending would lose it, also where it wanted to close afterwards. */
-export const earlyHeaders = (request: IncomingMessage): OutgoingHttpHeaders =>
-  request.complete ? {} : { connection: waitsToBeTold(request) ? "close" : "keep-alive" };
-
-/** Reads on for a while, and throws away, so that the answer is not lost with the connection. */
-export function linger(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  request.resume();
-  const limit = setTimeout(() => request.destroy(), lingerMs);
-  limit.unref();
-  request.once("close", () => clearTimeout(limit));
-  request.once("end", () => clearTimeout(limit));
 }

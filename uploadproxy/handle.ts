@@ -5,10 +5,11 @@ import type { Claim } from "../src/api/core.ts";
 import { uploadServiceName } from "../src/contract/names.ts";
 import { healthPath, uploadPort } from "../src/contract/upload-routes.ts";
 import type { Clock } from "../src/lib/clock.ts";
+import { earlyHeaders, linger } from "../src/lib/http-early.ts";
 import type { Log } from "../src/lib/log.ts";
 import { bearerOf } from "./bearer.ts";
 import { answerHeaders, isPreflight, preflightHeaders } from "./cors.ts";
-import { earlyHeaders, forward, linger, type Destination } from "./forward.ts";
+import { forward, type Destination } from "./forward.ts";
 import { serverPathOf, wayOf, type Way } from "./paths.ts";
 import { untilReady } from "./readiness.ts";
 

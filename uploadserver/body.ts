@@ -1,32 +1,27 @@
 // The bytes of an upload on their way into the data path: gathered into large buffers, fed by one request or by several in a row.
 import { Readable } from "node:stream";
 import { landsAsSent } from "../src/datapath/index.ts";
-import { handOn, largeBuffer, largeBytes } from "../src/lib/buffers.ts";
+import { largeBytes } from "../src/lib/buffers.ts";
 import { collectNowAndThen } from "../src/lib/collect-young.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
+import { GatheredParts } from "../src/lib/gathered-parts.ts";
 
 /** Every magic lies within. */
 const headBytes = 64 * 1024;
 /** Held ready ahead of the data path, so that the network runs on while the disk is busy. */
 const readAheadBytes = 2 * largeBytes;
-/** Less than this is handed on as a copy: it is no reason to give away a large buffer. */
-const smallBytes = 128 * 1024;
 /** A client that sends nothing for so long is gone, whatever its connection says. */
 const silenceMs = seconds(600);
 
 const gone = (what: string): Fault => new Fault("UploadBroken", what);
 
 export class UploadBody extends Readable {
-  /** Bytes taken so far, those that wait in a piece too. */
+  /** Bytes taken so far, those that wait here too. */
   takenBytes = 0;
   /** The first bytes, copied: enough to know the format by. */
   #head: Buffer = Buffer.alloc(0);
-  /** Whole parts that wait, in order. */
-  #parts: Buffer[] = [];
-  #partsBytes = 0;
-  #gathered: Buffer | undefined;
-  #gatheredBytes = 0;
+  readonly #parts = new GatheredParts();
   #isAsked = false;
   #isFinished = false;
   #resume: (() => void) | undefined;
@@ -85,7 +80,7 @@ export class UploadBody extends Readable {
       });
     } finally {
       // What came is not kept waiting for what may never come.
-      this.#closeGathered();
+      this.#parts.close();
       this.#offer();
     }
   }
@@ -97,7 +92,7 @@ export class UploadBody extends Readable {
 
   /** No more bytes come. */
   finish(): void {
-    this.#closeGathered();
+    this.#parts.close();
     this.#isFinished = true;
     this.#offer();
   }
@@ -109,13 +104,12 @@ export class UploadBody extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#parts = [];
-    this.#gathered = undefined;
+    this.#parts.drop();
     done(error);
   }
 
   get #hasRoom(): boolean {
-    return this.#partsBytes + this.#gatheredBytes < readAheadBytes;
+    return this.#parts.bytes < readAheadBytes;
   }
 
   #gather(chunk: Buffer): void {
@@ -124,40 +118,15 @@ export class UploadBody extends Readable {
     if (this.#head.length < headBytes) {
       this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
     }
-    for (let at = 0; at < chunk.length;) {
-      this.#gathered ??= largeBuffer();
-      const copied = chunk.copy(this.#gathered, this.#gatheredBytes, at);
-      this.#gatheredBytes += copied;
-      at += copied;
-      if (this.#gatheredBytes < largeBytes) continue;
-      this.#closeGathered();
-      this.#offer();
-    }
-  }
-
-  /** What is gathered becomes a part. */
-  #closeGathered(): void {
-    const whole = this.#gathered;
-    const length = this.#gatheredBytes;
-    if (!whole || length === 0) return;
-    this.#gatheredBytes = 0;
-    this.#partsBytes += length;
-    if (length < smallBytes) {
-      collectNowAndThen(length);
-      this.#parts.push(Buffer.from(whole.subarray(0, length)));
-    } else {
-      this.#gathered = undefined;
-      this.#parts.push(handOn(whole, length));
-    }
+    if (this.#parts.add(chunk)) this.#offer();
   }
 
   /** Hands the reader what it asked for, if it is there. */
   #offer(): void {
     if (!this.#isAsked || this.destroyed) return;
-    const part = this.#parts.shift();
+    const part = this.#parts.take();
     if (part) {
       this.#isAsked = false;
-      this.#partsBytes -= part.length;
       this.push(part);
     } else if (this.#isFinished) {
       this.#isAsked = false;

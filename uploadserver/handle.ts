@@ -10,7 +10,7 @@ import {
 } from "../src/contract/upload-routes.ts";
 import type { UploadRoute } from "../src/contract/upload-routes.ts";
 import { faultOf } from "../src/lib/faults.ts";
-import { tellToGoOn } from "../src/lib/http-continue.ts";
+import { tellToGoOn } from "../src/lib/http-early.ts";
 import type { Log } from "../src/lib/log.ts";
 import { failedAnswer, scratchAnswer } from "./answers.ts";
 import { isClient } from "./client.ts";

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { tusIdOf } from "../src/contract/upload-routes.ts";
 import { seconds } from "../src/lib/duration.ts";
-import { tellToGoOn } from "../src/lib/http-continue.ts";
+import { tellToGoOn } from "../src/lib/http-early.ts";
 import { failedAnswer, scratchAnswer } from "./answers.ts";
 import type { ServerWorld } from "./handle.ts";
 import { answer, answered } from "./respond.ts";

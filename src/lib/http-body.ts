@@ -1,9 +1,9 @@
 // The bytes of one answer as a Readable: counted against the announced length, paused when the reader is slow, cut off from
 // the network when it is destroyed. They are handed on by the large buffer where they come fast.
 import { Readable } from "node:stream";
-import { giveBack, handOn, largeBuffer, largeBytes } from "./buffers.ts";
-import { collectNowAndThen } from "./collect-young.ts";
+import { giveBack, handOn, largeBytes } from "./buffers.ts";
 import { Fault } from "./faults.ts";
+import { GatheredParts, smallBytes } from "./gathered-parts.ts";
 
 /** What the body does to the connection behind it. */
 export interface Flow {
@@ -23,8 +23,6 @@ export interface BodyPlan {
 
 /** Bytes held ready ahead of the reader, so that the network runs on while the reader is busy. */
 const readAheadBytes = 2 * largeBytes;
-/** Less than this is handed on as a copy: it is no reason to give away a large buffer. */
-const smallBytes = 128 * 1024;
 
 /**
  * Fails with a Fault, or with the signal's reason; never ends early in silence. A failure waits until all bytes before it
@@ -41,11 +39,7 @@ export class HttpBody extends Readable {
   #isOver = false;
   #isAsked = false;
   #failure: Error | undefined;
-  /** Whole parts, in order; before them is what the stream holds, after them what is gathered. */
-  #parts: Buffer[] = [];
-  #partsBytes = 0;
-  #gathered: Buffer | undefined;
-  #gatheredBytes = 0;
+  readonly #parts = new GatheredParts();
   #isPaused = false;
 
   constructor(flow: Flow, plan: BodyPlan) {
@@ -64,14 +58,7 @@ export class HttpBody extends Readable {
 
   /** For the exchange: a chunk came; its memory is the exchange's again. @returns false when the connection should pause */
   receive(chunk: Buffer): boolean {
-    const wanted = this.#count(chunk);
-    for (let taken = 0; taken < wanted.length;) {
-      this.#gathered ??= largeBuffer();
-      const copied = wanted.copy(this.#gathered, this.#gatheredBytes, taken);
-      taken += copied;
-      this.#gatheredBytes += copied;
-      if (this.#gatheredBytes === largeBytes) this.#closeGathered();
-    }
+    this.#parts.add(this.#count(chunk));
     return this.#offer();
   }
 
@@ -83,8 +70,7 @@ export class HttpBody extends Readable {
       return goesOn;
     }
     this.#count(whole.subarray(0, length));
-    this.#closeGathered();
-    this.#addPart(handOn(whole, length));
+    this.#parts.addWhole(handOn(whole, length));
     return this.#offer();
   }
 
@@ -123,8 +109,7 @@ export class HttpBody extends Readable {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#endExchange(error ?? new Error("the rest of the answer is not wanted"));
-    this.#parts = [];
-    this.#gathered = undefined;
+    this.#parts.drop();
     done(error);
   }
 
@@ -136,39 +121,24 @@ export class HttpBody extends Readable {
     return dropped > 0 ? chunk.subarray(dropped) : chunk;
   }
 
-  #addPart(part: Buffer): void {
-    this.#parts.push(part);
-    this.#partsBytes += part.length;
-  }
-
-  /** What is gathered becomes a part. */
-  #closeGathered(): void {
-    const whole = this.#gathered;
-    const length = this.#gatheredBytes;
-    if (!whole || length === 0) return;
-    this.#gatheredBytes = 0;
-    if (length < smallBytes) {
-      collectNowAndThen(length);
-      return this.#addPart(Buffer.from(whole.subarray(0, length)));
-    }
-    this.#gathered = undefined;
-    this.#addPart(handOn(whole, length));
+  /** A reader that waits gets what there is. */
+  #takeGathered(): Buffer | undefined {
+    this.#parts.close();
+    return this.#parts.take();
   }
 
   /** Hands the reader what it asked for, if it is there. @returns false when the connection should pause */
   #offer(): boolean {
     if (this.destroyed) return false;
     if (this.#isAsked) this.#handOn();
-    this.#isPaused = this.#partsBytes + this.#gatheredBytes >= readAheadBytes;
+    this.#isPaused = this.#parts.bytes >= readAheadBytes;
     return !this.#isPaused;
   }
 
   #handOn(): void {
-    if (this.#parts.length === 0) this.#closeGathered();
-    const part = this.#parts.shift();
+    const part = this.#parts.take() ?? this.#takeGathered();
     if (part) {
       this.#isAsked = false;
-      this.#partsBytes -= part.length;
       this.push(part);
       if (this.#isPaused && !this.#isOver) this.#flow.resume();
     } else if (this.#failure) this.destroy(this.#failure);

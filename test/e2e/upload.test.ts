@@ -67,23 +67,27 @@ describe.each(["old", "new"] as const)("virtctl, %s", (style) => {
   });
 });
 
+const freshVolume = (name: string): UploadWish => ({
+  style: "new",
+  kind: "dv",
+  name,
+  size: "32Mi",
+  ca: on().ca,
+  path: file("disk.img"),
+});
+
 test("virtctl, new, whose token runs out between two tries, gets a fresh one and goes on", async () => {
   await run("qemu-img", ["create", "-q", "-f", "qcow2", file("too-large.qcow2"), "1G"]);
   const shown: string[] = [];
   const wish = {
-    style: "new",
-    kind: "dv",
-    name: "late",
-    size: "32Mi",
-    ca: on().ca,
-    path: file("disk.img"),
+    ...freshVolume("late"),
     // The first try is refused for another reason; the second for its token.
     sent: (attempt: number) => file(attempt === 1 ? "too-large.qcow2" : "disk.img"),
     token: (token: string, attempt: number) => {
       shown.push(token);
       return attempt === 2 ? token.slice(0, -8) : token;
     },
-  } as const;
+  };
   await on().virtctl.upload(wish);
   await untilSucceeded(on(), "late");
   expect(holdsImage((await diskOf(on().cluster, "late")) as Buffer, image)).toBe(true);
@@ -93,14 +97,7 @@ test("virtctl, new, whose token runs out between two tries, gets a fresh one and
 });
 
 test("virtctl, new, with a token that does not hold at once gives up", async () => {
-  const wish = {
-    style: "new",
-    kind: "dv",
-    name: "refused",
-    size: "32Mi",
-    ca: on().ca,
-    path: file("disk.img"),
-  } as const;
+  const wish = freshVolume("refused");
   const refused = on().virtctl.upload({ ...wish, token: (token) => token.slice(0, -8) });
   await expect(refused).rejects.toThrow("authentication failed");
   await on().virtctl.upload({ ...wish, noCreate: true });

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
@@ -206,6 +207,31 @@ test("a server that breaks off breaks the client off", async () => {
   expect(said.headers).toContain("100 Continue");
   expect(said.headers).not.toMatch(/^connection: close/im);
 });
+
+test.each([
+  { when: "the proxy's own", auth: () => Promise.resolve("abc.def.ghi"), code: 401 },
+  { when: "the server's", auth: () => world.token(), code: 400 },
+])(
+  "an early answer, $when, does not end the connection of a client that is sending, and wanted it closed",
+  async (row) => {
+    world.standIn.answer = (request, response) => {
+      request.once("data", () => response.writeHead(400).end("too large"));
+      request.resume();
+    };
+    const headers = {
+      authorization: `Bearer ${await row.auth()}`,
+      "content-length": String(body.length),
+      connection: "close",
+    };
+    const call = httpsRequest(`${world.url}/v1beta1/upload`, { method: "POST", ca: world.ca, headers, agent: false });
+    call.on("error", () => undefined); // it is broken off in the end
+    const answered = once(call, "response") as Promise<[IncomingMessage]>;
+    call.write(body.subarray(0, body.length / 2));
+    const [answer] = await answered;
+    expect([answer.statusCode, answer.headers.connection]).toEqual([row.code, "keep-alive"]);
+    call.destroy();
+  },
+);
 
 test("back pressure: what the server does not read is not read from the client", async () => {
   const go = Promise.withResolvers<void>();
