@@ -5,10 +5,11 @@ import { additiveEnv, podPaths, podUser } from "../../contract/paths.ts";
 import { stamp } from "../../lib/clock.ts";
 import { parseQuantity } from "../../lib/quantity.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
-import { launch, processFile, type Exit, type Mount, type Started } from "./launch.ts";
+import { bindOf, launch, processFile, type Exit, type Mount, type Started } from "./launch.ts";
 import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
 import type { Container, Pod, Terminated } from "./pod-types.ts";
+import { hostsFileFor } from "./pod-hosts.ts";
 import type { PodVolumesMade } from "./pod-volumes.ts";
 import { isAsked, probeReadiness } from "./probes.ts";
 import type { ContainerFacts } from "./status.ts";
@@ -57,10 +58,12 @@ export async function runOnce(
     if (volumes.volumeBytes !== undefined && world.volumes.road === "folder") {
       env.set(additiveEnv.volumeBytes, String(volumes.volumeBytes));
     }
-    if (world.hostsFile && world.volumes.road === "folder") env.set(additiveEnv.hosts, world.hostsFile);
+    const { podIp } = about;
+    const hostsFile = await hostsFileFor({ pod: about.pod(), podIp, hostsFile: world.hostsFile, folder });
+    if (hostsFile && world.volumes.road === "folder") env.set(additiveEnv.hosts, hostsFile);
     const started = await launch({
       ...identityOf(about.pod(), container),
-      ...volumesOf(about, facts, volumes),
+      ...volumesOf(about, facts, volumes, hostsFile),
       road: world.volumes.road,
       folder,
       argv,
@@ -184,11 +187,17 @@ function identityOf({ spec }: Pod, { securityContext, workingDir }: Container) {
   };
 }
 
-function volumesOf({ world }: ContainerWorld, { container }: ContainerFacts, volumes: PodVolumesMade) {
+function volumesOf(
+  { world }: ContainerWorld,
+  { container }: ContainerFacts,
+  volumes: PodVolumesMade,
+  hostsFile: string | undefined,
+) {
   const isDevice = world.volumes.road === "device";
   const depth = ({ at }: Mount): number => at.split("/").length;
+  const hosts = hostsFile && world.hasHosts ? [bindOf(hostsFile, "/etc/hosts", true)] : [];
   // Outer paths first: a checkout below /tmp is seen in a pod that mounts its own there.
-  const mounts = [...(isDevice ? world.sharedMounts : []), ...volumes.mountsFor(container)].toSorted(
+  const mounts = [...(isDevice ? [...world.sharedMounts, ...hosts] : []), ...volumes.mountsFor(container)].toSorted(
     (a, b) => depth(a) - depth(b),
   );
   return { mounts, fileLimitBytes: isDevice ? undefined : volumes.fileLimitBytes };

@@ -12,7 +12,6 @@ import type { PodLogs } from "../types.ts";
 import type { Volumes } from "../volumes/index.ts";
 import { createAddresses } from "./addresses.ts";
 import { applicationMounts, isClosedToOthers } from "./application.ts";
-import { bindOf } from "./launch.ts";
 import { cleanLeftovers } from "./leftovers.ts";
 import { openMemoryGroups } from "./memory-groups.ts";
 import { publishNode } from "./node-object.ts";
@@ -181,22 +180,20 @@ async function sharedWorld({
   volumes,
   appDirs,
   images,
-  hostsFile,
   log,
-}: PodsOptions): Promise<Pick<World, "sharedMounts" | "extraCapability">> {
+}: PodsOptions): Promise<Pick<World, "sharedMounts" | "hasHosts" | "extraCapability">> {
   if (volumes.road === "folder") {
     log.warn(
       "Pods are not isolated: they run as this user, see this machine's files, and find their own under CDI_ROOT",
     );
-    return { sharedMounts: [], extraCapability: "" };
+    return { sharedMounts: [], hasHosts: false, extraCapability: "" };
   }
   const sharedMounts = await applicationMounts(appDirs, images);
   const hasHosts = await access("/etc/hosts").then(
     () => true,
     () => false,
   );
-  if (hostsFile && hasHosts) sharedMounts.push(bindOf(hostsFile, "/etc/hosts", true));
-  if (!(await isClosedToOthers(appDirs))) return { sharedMounts, extraCapability: "" };
+  if (!(await isClosedToOthers(appDirs))) return { sharedMounts, hasHosts, extraCapability: "" };
   log.warn("The application's files are closed to other users: pods get CAP_DAC_READ_SEARCH to read them", { appDirs });
-  return { sharedMounts, extraCapability: "dac_read_search" };
+  return { sharedMounts, hasHosts, extraCapability: "dac_read_search" };
 }

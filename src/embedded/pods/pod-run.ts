@@ -157,7 +157,6 @@ export function startPodRun(world: World, first: Pod): PodRun {
       await runContainer(about, one, true);
       if (one.state.terminated?.exitCode !== 0) return;
     }
-    for (const one of facts.main) if (one.state === initializing) one.state = creating;
     // One that gives up must not leave the others running unwatched.
     const ends = await Promise.allSettled(facts.main.map((one) => runContainer(about, one, false)));
     for (const one of ends) if (one.status === "rejected") throw one.reason;
@@ -167,7 +166,9 @@ export function startPodRun(world: World, first: Pod): PodRun {
     await publish();
     await volumes?.release();
     world.addresses.give(podIp);
-    await rm(join(podFolder(world, uid), "volumes"), { recursive: true, force: true });
+    // What it has in its emptyDirs is there when the node goes on with it.
+    const goesOn = ending?.tells === false;
+    if (!goesOn) await rm(join(podFolder(world, uid), "volumes"), { recursive: true, force: true });
     await publish();
   }
 

@@ -26,8 +26,10 @@ export interface World extends VolumeSources {
   teller: Teller;
   /** "change": a claim, Secret or ConfigMap is new, changed or gone. */
   changes: EventEmitter;
-  /** Seen by every container: the application, /etc/hosts. */
+  /** Seen by every container: the application. */
   sharedMounts: readonly Mount[];
+  /** The machine has an /etc/hosts, over which the pod's can be bound. */
+  hasHosts: boolean;
   extraCapability: string;
   hostsFile: string | undefined;
   /** Logs being written, by path. */

@@ -6,6 +6,9 @@ import type { ContainerState, Pod, PodSpec } from "../../../../src/embedded/pods
 const noon = Date.UTC(2026, 0, 1, 12);
 const waiting: ContainerState = { waiting: { reason: "ContainerCreating" } };
 const running: ContainerState = { running: { startedAt: "2026-01-01T12:00:00Z" } };
+const initializing: ContainerState = { waiting: { reason: "PodInitializing" } };
+const pulling: ContainerState = { waiting: { reason: "ImagePullBackOff" } };
+const both = [running, running];
 const exited = (exitCode: number): ContainerState => ({
   terminated: { exitCode, reason: exitCode === 0 ? "Completed" : "Error", finishedAt: "2026-01-01T12:00:00Z" },
 });
@@ -34,6 +37,26 @@ test.each([
   { when: "an init container runs", policy: "OnFailure", init: [running], main: [waiting], phase: "Pending" },
   { when: "an init container failed for good", policy: "Never", init: [exited(1)], main: [waiting], phase: "Failed" },
   {
+    when: "the second init container waits",
+    policy: "OnFailure",
+    init: [exited(0), initializing],
+    main: [initializing],
+    phase: "Pending",
+  },
+  {
+    when: "all init containers are done",
+    policy: "OnFailure",
+    init: [exited(0)],
+    main: [initializing, initializing],
+    phase: "Pending",
+  },
+  { when: "both run behind an init container", policy: "OnFailure", init: [exited(0)], main: both, phase: "Running" },
+  { when: "one pulls its image, one runs", policy: "OnFailure", main: [running, pulling], phase: "Pending" },
+  { when: "one failed for good, one runs", policy: "Never", main: [exited(1), running], phase: "Running" },
+  { when: "one of two failed for good", policy: "Never", main: [exited(0), exited(1)], phase: "Failed" },
+  { when: "one of two will restart", policy: "OnFailure", main: [exited(0), exited(1)], phase: "Running" },
+  { when: "both ended well", policy: "OnFailure", main: [exited(0), exited(0)], phase: "Succeeded" },
+  {
     when: "an init container is tried again",
     policy: "OnFailure",
     init: [exited(1)],
@@ -50,9 +73,44 @@ test.each([
   expect(phaseOf(about)).toBe(phase);
 });
 
-test("a container in back-off keeps its pod Running", () => {
+test("a container in back-off keeps its pod Running, an init container in back-off keeps it Pending", () => {
   const backoff = facts("main", { waiting: { reason: "CrashLoopBackOff" } }, exited(1));
+  const ended = facts("other", exited(0));
   expect(phaseOf({ pod: aPod("OnFailure"), init: [], main: [backoff] })).toBe("Running");
+  expect(phaseOf({ pod: aPod("OnFailure"), init: [], main: [ended, backoff] })).toBe("Running");
+  expect(phaseOf({ pod: aPod("OnFailure"), init: [backoff], main: [facts("main", initializing)] })).toBe("Pending");
+});
+
+test("a pod of an init container and two more: statuses and conditions", () => {
+  const about = { pod: aPod("OnFailure"), startTime: "2026-01-01T11:59:00Z" };
+  const before = statusOf(
+    {
+      ...about,
+      init: [facts("init", running)],
+      main: [facts("importer", initializing), facts("server", initializing)],
+    },
+    [],
+    noon,
+  );
+  expect(before.initContainerStatuses).toMatchObject([{ name: "init", ready: false, started: true }]);
+  expect(before.containerStatuses?.map(({ name, state }) => `${name} ${state.waiting?.reason}`)).toEqual([
+    "importer PodInitializing",
+    "server PodInitializing",
+  ]);
+  expect(before.conditions?.slice(0, 2)).toMatchObject([
+    { reason: "ContainersNotInitialized", message: "containers with incomplete status: [init]" },
+    { reason: "ContainersNotReady", message: "containers with unready status: [importer server]" },
+  ]);
+  const after = statusOf(
+    { ...about, init: [facts("init", exited(0))], main: [facts("importer", exited(0)), facts("server", running)] },
+    [],
+    noon,
+  );
+  expect(after.initContainerStatuses).toMatchObject([{ name: "init", ready: true, started: false }]);
+  expect(after.conditions?.slice(0, 2)).toMatchObject([
+    { type: "Initialized", status: "True" },
+    { type: "Ready", status: "False", message: "containers with unready status: [importer]" },
+  ]);
 });
 
 describe("conditions", () => {
