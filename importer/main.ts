@@ -2,6 +2,7 @@
 import { runProgram } from "../src/lib/run-program.ts";
 import { version } from "../src/lib/version.ts";
 import { readArguments } from "../src/lib/pod-arguments.ts";
+import { tellServer } from "./node-pull/index.ts";
 import { runImporter } from "./run.ts";
 import { writeEnding } from "../src/contract/termination-log.ts";
 
@@ -15,5 +16,5 @@ await runProgram(async (signal) => {
   const log = makeLog({ name: "cdi-importer", verbosity });
   if (unknown.length > 0) log.warn("Ignoring unknown arguments", { arguments: unknown });
   const ending = await runImporter({ env: process.env, log, signal });
-  return await writeEnding(ending, process.env, log);
+  return await tellServer(await writeEnding(ending, process.env, log), process.env, log);
 });

@@ -137,7 +137,8 @@ const stagePrefix: Readonly<Record<Stage, string>> = {
 
 function failureText(fault: Fault, where: FailedAt, listener: Listener): string {
   const said = wordsOf(fault, listener);
-  if (where.during === "start") return said;
+  // Upstream waits for the image server before anything else.
+  if (where.during === "start" || fault.code === "ImageNotServed") return said;
   if (where.during === "blank") return `Unable to create blank image: ${said}`;
   if (where.source === "registry" && isOfImage(fault)) return `${registryWords}${said}`;
   if (constructorCodes.has(fault.code) && where.bytesRead === 0) {

@@ -16,8 +16,11 @@ import {
 import { Fault, faultOf } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { Cancelled } from "../src/lib/run-program.ts";
-import { tellingFirstAnswer } from "./first-answer.ts";
+import { httpClient } from "../src/lib/http.ts";
+import { systemClock, type Clock } from "../src/lib/clock.ts";
+import { tellingFirstAnswer } from "./around-source.ts";
 import { metricsEndpoint } from "./metrics-endpoint.ts";
+import { askServer, servedSource, serverReady } from "./node-pull/index.ts";
 import { endingOf, type End, type FailedAt } from "./outcome.ts";
 import { readSettings, type Environment, type Settings } from "./settings.ts";
 import { checkpointOf, checkTarget, isBlock, openTarget, openTreeTarget, scratchOf } from "./target.ts";
@@ -27,10 +30,13 @@ export interface ImporterSurroundings {
   readonly env: Environment;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** What is waited by. Default the system's. */
+  readonly clock?: Clock;
 }
 
 /** Runs one import. A failure is an ending too; throws only on a mistake of ours before the settings were read. */
-export async function runImporter({ env, log, signal }: ImporterSurroundings): Promise<Ending> {
+export async function runImporter(surroundings: ImporterSurroundings): Promise<Ending> {
+  const { env, log, signal, clock = systemClock } = surroundings;
   let settings: Settings;
   try {
     settings = readSettings(env);
@@ -42,10 +48,10 @@ export async function runImporter({ env, log, signal }: ImporterSurroundings): P
     log.error("Refusing to start", { error: fault });
     return endingOf({ kind: "failed", fault, where: { during: "start" } }, "current");
   }
-  return await runWith(settings, log, signal);
+  return await runWith(settings, clock, log, signal);
 }
 
-async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promise<Ending> {
+async function runWith(settings: Settings, clock: Clock, log: Log, signal: AbortSignal): Promise<Ending> {
   const { config, listener } = settings;
   const isBlank = config.source === "none";
   const progress = newProgress();
@@ -59,7 +65,7 @@ async function runWith(settings: Settings, log: Log, signal: AbortSignal): Promi
   try {
     const end = isBlank
       ? await runBlank(settings, progress, log, signal)
-      : await runImport(settings, progress, metrics.start, log, signal);
+      : await runImport(settings, progress, metrics.start, clock, log, signal);
     isCommitted = end.kind === "done" || end.kind === "blank";
     return endingOf(end, listener);
   } catch (cause) {
@@ -85,6 +91,7 @@ async function runImport(
   settings: Settings,
   progress: Progress,
   onAnswer: () => void,
+  clock: Clock,
   log: Log,
   signal: AbortSignal,
 ): Promise<End> {
@@ -93,7 +100,10 @@ async function runImport(
   const scratch = scratchOf(settings);
   const leftovers = [checkpoint?.path, scratch && scratchCheckpointPath(scratch)];
   const goesOn = !isArchive(config) && checkpoint !== undefined && leftovers.some((path) => path && existsSync(path));
-  const source = tellingFirstAnswer(await makeSource(settings, log, goesOn), onAnswer);
+  const made = await (settings.readyFile === undefined
+    ? makeSource(settings, log, goesOn)
+    : makeServed(settings, settings.readyFile, goesOn, clock, log, signal));
+  const source = tellingFirstAnswer(made, onAnswer);
   try {
     if (isArchive(config)) return await runArchive(settings, source, progress, log, signal);
     const sink = await openTarget(settings, log, signal);
@@ -105,7 +115,8 @@ async function runImport(
       signal,
       preallocate: config.preallocation,
       ...(config.format === "raw" ? { format: "raw" } : {}),
-      ...(config.checksum ? { checksum: config.checksum } : {}),
+      // Of an image the node pulled there is none: its digest was the node's to check.
+      ...(config.checksum && settings.readyFile === undefined ? { checksum: config.checksum } : {}),
       ...(scratch ? { scratch } : {}),
       ...(checkpoint ? { checkpoint } : {}),
     });
@@ -114,6 +125,28 @@ async function runImport(
     return { kind: "done", preallocated: outcome.preallocated, labels: source.labels?.() ?? {} };
   } finally {
     await source.close();
+  }
+}
+
+/** The disk of an image the node has pulled, once its server is there. */
+async function makeServed(
+  settings: Settings,
+  path: string,
+  goesOn: boolean,
+  clock: Clock,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Source> {
+  const { config, addresses } = settings;
+  log.info("Waiting for the image server", { readyFile: config.readyFile });
+  const ready = await serverReady({ path, shownPath: config.readyFile, clock, signal });
+  const client = httpClient({ addresses });
+  try {
+    const served = await askServer(config.endpoint, ready, client, log, signal);
+    const own = { ...settings, config: { ...config, endpoint: served.url } };
+    return servedSource(await makeSource(own, log, goesOn), served);
+  } finally {
+    await client.close();
   }
 }
 

@@ -24,6 +24,8 @@ export interface Settings {
   /** A hosts file for our resolver. */
   readonly hostsFile?: string;
   readonly listenAddress: string;
+  /** Where the image server of a node pull says that it is ready; absent: there is none. */
+  readonly readyFile?: string;
   readonly addresses: AddressPolicy;
 }
 
@@ -48,6 +50,7 @@ export function readSettings(env: Environment): Settings {
     ...(volumeBytes === undefined ? {} : { volumeBytes }),
     ...(hostsFile ? { hostsFile } : {}),
     listenAddress: env[additiveEnv.podIp] || "0.0.0.0",
+    ...(config.readyFile ? { readyFile: underRoot(root, config.readyFile) } : {}),
     addresses,
   };
 }

@@ -28,9 +28,12 @@ export function checkWork(config: ImporterConfig): void {
     return;
   }
   sourceForWord(word);
-  // It comes as a source of http, from a server that waits to be told of the end (interfaces/registry.md 5).
-  if (config.pullMethod === "node" || config.readyFile || config.doneFile) {
+  // What the node pulled comes as a source of http (interfaces/registry.md 5).
+  if (word !== "http" && (config.pullMethod === "node" || config.readyFile)) {
     throw new Fault("ConfigInvalid", "Unable to process data: pull method node is not supported by this release yet");
+  }
+  if (isArchive(config) && config.readyFile) {
+    throw new Fault("ConfigInvalid", "Unable to process data: content type archive is not read by pull method node");
   }
   if (isArchive(config) && word !== "http") {
     throw new Fault("ConfigInvalid", `Unable to process data: content type archive is not read from source ${word}`);

@@ -17,6 +17,8 @@ const programs = [
   { name: "apiserver", entry: "src/programs/apiserver.ts" },
   { name: "uploadproxy", entry: "src/programs/uploadproxy.ts" },
   { name: "uploadserver", entry: "uploadserver/main.ts" },
+  // Started where there is nothing beside it: one file, which says by its name what it is.
+  { name: "containerimage-server", entry: "imageserver/main.ts", alone: true },
 ];
 
 const present = programs.filter(({ entry }) => existsSync(join(root, entry)));
@@ -85,17 +87,24 @@ function isBeingWritten(path) {
 
 async function build() {
   const { build: bundle } = await import("esbuild");
-  const result = await bundle({
+  const shared = {
     absWorkingDir: root,
-    entryPoints: present.map(({ name, entry }) => ({ in: entry, out: name })),
     outdir: "dist",
     bundle: true,
-    // Chunks let a verb of the command line load its own part only.
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
     format: "esm",
     platform: "node",
     target: "node24",
+    metafile: true,
+    write: false,
+    logLevel: "error",
+  };
+  const entriesOf = (rows) => rows.map(({ name, entry }) => ({ in: entry, out: name }));
+  const together = await bundle({
+    ...shared,
+    entryPoints: entriesOf(present.filter(({ alone }) => !alone)),
+    // Chunks let a verb of the command line load its own part only.
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]",
     external: Object.keys(dependencies).filter((name) => name !== "undici"),
     plugins: [undiciInside],
     // undici is CommonJS and asks for node's own modules by require.
@@ -104,18 +113,22 @@ async function build() {
     },
     sourcemap: true,
     sourcesContent: false,
-    metafile: true,
-    write: false,
-    logLevel: "error",
   });
-  for (const file of result.outputFiles) place(file.path, file.contents);
-  const outputs = result.outputFiles.map((file) => relative(root, file.path));
+  // A package in one of these fails the build: they have none where they run.
+  const alone = await bundle({
+    ...shared,
+    entryPoints: entriesOf(present.filter((row) => row.alone)),
+    outExtension: { ".js": ".mjs" },
+  });
+  const files = [...together.outputFiles, ...alone.outputFiles];
+  for (const file of files) place(file.path, file.contents);
+  const outputs = files.map((file) => relative(root, file.path));
   const kept = [...outputs, relative(root, recordPath)];
   for (const path of filesBelow(dist)) {
     if (!kept.includes(path) && !isBeingWritten(path)) rmSync(join(root, path), { force: true });
   }
   const inputs = Object.fromEntries(
-    Object.keys(result.metafile.inputs)
+    Object.keys({ ...together.metafile.inputs, ...alone.metafile.inputs })
       .filter(isOurs)
       .map((path) => [path, digestOf(path)]),
   );

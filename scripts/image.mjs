@@ -24,6 +24,7 @@ const home = "usr/lib/cdi";
 const programs = [
   { name: "cdi-importer", file: "importer.js" },
   { name: "cdi-uploadserver", file: "uploadserver.js" },
+  { name: "cdi-containerimage-server", file: "containerimage-server.mjs" },
   { name: "cdi-controller", file: "controller.js" },
   { name: "cdi-apiserver", file: "apiserver.js" },
   { name: "cdi-uploadproxy", file: "uploadproxy.js" },

@@ -294,6 +294,13 @@ export const FAULTS = {
     remedy:
       "Serve the image from another address; an administrator may allow one with CDI_ADDRESS_POLICY on the controller, as in allow:10.0.0.5.",
   },
+  ImageNotServed: {
+    exit: 111,
+    retry: "always",
+    text: "The node did not pull the container image, or its disk was not served to the importer.",
+    remedy:
+      "Look at the pod's container server with kubectl describe pod: check the image's name, and that the node may pull it (imagePullSecrets, certificates).",
+  },
   UploadBroken: {
     exit: 112,
     retry: "always",

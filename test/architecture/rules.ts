@@ -21,6 +21,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   importer: dataProgram,
   uploadserver: dataProgram,
   cloner: dataProgram,
+  // Its bundle runs where there is no package, and in a stranger's image.
+  imageserver: ["contract", "lib"],
   // Types only; see `typesOnly`.
   console: ["api"],
   // Data programs run as child processes only, so they are no import.

@@ -5,7 +5,7 @@ import { dirname, join, posix, relative, sep } from "node:path";
 export const root = join(import.meta.dirname, "../..");
 
 /** Rooms that stand beside src/. */
-export const programRooms = ["importer", "uploadserver", "uploadproxy", "cloner"] as const;
+export const programRooms = ["importer", "imageserver", "uploadserver", "uploadproxy", "cloner"] as const;
 const shippedFolders = ["src", ...programRooms];
 const otherFolders = ["test", "scripts", "bench", "bin"];
 

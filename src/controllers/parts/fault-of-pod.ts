@@ -60,6 +60,7 @@ const texts: readonly (readonly [RegExp, FaultCode])[] = [
     "CertificateWrongName",
   ],
   [/no such host|server misbehaving/, "HostUnknown"],
+  [/^Timeout waiting for file /, "ImageNotServed"],
   [/connection refused|no route to host|network is unreachable/, "ConnectionFailed"],
   [/connection reset by peer|unexpected EOF/, "SourceCut"],
   [/could not process image header/, "ImageTooShort"],

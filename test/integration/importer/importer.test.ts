@@ -209,10 +209,16 @@ describe("what goes wrong", () => {
       message: "Cannot create empty disk with content type archive",
     },
     {
-      when: "node pull, which is http from a server that waits for its end",
-      env: () => anEnv({ endpoint: at("ranges/disk.img"), imageSize: "20Mi", doneFile: "/shared/done" }),
+      when: "node pull as the registry's own source: what a node pulled comes as http from a server beside us",
+      env: () => anEnv({ source: "registry", pullMethod: "node", endpoint: "docker://h/i", imageSize: "20Mi" }),
       exit: 65,
       message: "Unable to process data: pull method node is not supported by this release yet",
+    },
+    {
+      when: "an archive by node pull",
+      env: () => anEnv({ endpoint: at("x"), contentType: "archive", readyFile: "/shared/ready", imageSize: "20Mi" }),
+      exit: 65,
+      message: "Unable to process data: content type archive is not read by pull method node",
     },
     {
       when: "settings that cannot be read",

@@ -1,0 +1,158 @@
+// Both halves of a node pull: the image server inside an image that holds nothing but a disk, and the built importer beside it.
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import {
+  anEnv,
+  ensureBuilt,
+  makeFolder,
+  makeImages,
+  startImporter,
+  type Images,
+  type Pod,
+  type Ran,
+} from "../importer/world.ts";
+import { makeImagePod, startServer } from "./world.ts";
+
+let folder: { path: string; remove: () => Promise<void> };
+let images: Images;
+
+beforeAll(async () => {
+  ensureBuilt();
+  folder = await makeFolder();
+  images = await makeImages(folder.path);
+});
+afterAll(() => folder.remove());
+
+const complete = { scratchSpaceRequired: false, preallocationApplied: false, message: "Import Complete" };
+
+/** As the controller tells it, on the port that was free. */
+const envOn = (port: number, imageSize = "20Mi"): Record<string, string> =>
+  anEnv({
+    endpoint: `http://localhost:${port}/disk.img`,
+    imageSize,
+    pullMethod: "node",
+    readyFile: "/shared/ready",
+    doneFile: "/shared/done",
+  });
+
+/** The port is the server's once it serves; where it never does any will do. */
+async function runImporter(pod: Pod, port: Promise<number | undefined>, imageSize?: string): Promise<Ran> {
+  return await startImporter(pod, envOn((await port) ?? 1, imageSize)).ended;
+}
+
+async function expectBytes(pod: Pod): Promise<void> {
+  const disk = await readFile(pod.at("data/disk.img"));
+  expect(disk.subarray(0, images.bytes.length).equals(images.bytes)).toBe(true);
+  expect(disk.subarray(images.bytes.length).every((byte) => byte === 0)).toBe(true);
+}
+
+test.each([
+  ["raw", "disk.img", () => images.raw],
+  ["qcow2 under a name of its own", "my disk#1.qcow2", () => images.qcow2],
+])("%s out of an image without a libc; both end, and the image's labels come along", async (_, name, from) => {
+  const pod = await makeImagePod({ [name]: from() });
+  const server = startServer(pod, ["INSTANCETYPE_KUBEVIRT_IO_DEFAULT_PREFERENCE=fedora", "OTHER=x"]);
+  const ran = await runImporter(pod, server.port);
+  const labels = { "instancetype.kubevirt.io/default-preference": "fedora" };
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: { ...complete, labels } });
+  await expectBytes(pod);
+  const ended = await server.ended;
+  expect(ended, ended.log).toMatchObject({ exit: 0 });
+  expect((await readdir(pod.at("shared"))).toSorted()).toEqual(["lib", "node", "server.mjs"]);
+});
+
+test.each<[when: string, disks: () => Record<string, string>, folders: string[], exit: number, text: string]>([
+  [
+    "no file",
+    () => ({}),
+    [],
+    106,
+    "Cannot locate image file: image file does not exist in image directory - directory is empty",
+  ],
+  [
+    "two files",
+    () => ({ "a.img": images.raw, "b.img": images.raw }),
+    [],
+    106,
+    "Cannot locate image file: image directory contains more than one file",
+  ],
+  ["a folder", () => ({}), ["disk/sub"], 106, "Cannot locate image file: image directory contains another directory"],
+])("an image with %s: the importer tells at once what the server found", async (_, disks, folders, exit, text) => {
+  const pod = await makeImagePod(disks(), folders);
+  const server = startServer(pod);
+  const ended = await server.ended;
+  expect(ended, ended.log).toMatchObject({ exit });
+  const ran = await runImporter(pod, server.port);
+  const message = `Unable to process data: Unable to obtain information about data source: ${text}`;
+  expect(ran, ran.log).toMatchObject({ exit, message });
+  // It is started again, and so is the server.
+  expect(await readdir(pod.at("shared"))).toEqual(expect.not.arrayContaining(["done"]));
+});
+
+test("an image that boots by itself is refused", async (context) => {
+  if (process.getuid?.() !== 0) return context.skip("an ordinary user has no root of its own to put the folder in");
+  const pod = await makeImagePod({ "disk.img": images.raw }, ["ostree"]);
+  const server = startServer(pod);
+  expect(await server.ended).toMatchObject({ exit: 70 });
+  const ran = await runImporter(pod, server.port);
+  expect(ran, ran.log).toMatchObject({ exit: 70, message: expect.stringContaining("bootc image detected: ") });
+});
+
+test("the server outlives an importer that fails, and serves its next start", async () => {
+  const pod = await makeImagePod({ "disk.qcow2": images.qcow2 });
+  const server = startServer(pod);
+  const small = await runImporter(pod, server.port, "4Mi");
+  expect(small, small.log).toMatchObject({ exit: 67 });
+  const ran = await runImporter(pod, server.port);
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+  await expectBytes(pod);
+  expect(await server.ended).toMatchObject({ exit: 0 });
+});
+
+test("a stopped server ends at once, and started again it writes its ready file anew", async () => {
+  const pod = await makeImagePod({ "disk.img": images.raw });
+  const first = startServer(pod);
+  await first.port;
+  first.kill("SIGTERM");
+  expect(await first.ended).toMatchObject({ exit: 143 });
+  const second = startServer(pod);
+  const ran = await runImporter(pod, second.port);
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+});
+
+/** What upstream's server of v1.56 does: no /info, no ETag, one address family, a ready file that is not renamed into place. */
+async function startOlderServer(pod: Pod, file: string): Promise<number> {
+  const { size, mtime } = await stat(file);
+  const server = createServer((request, response) => {
+    if (request.url !== "/disk.qcow2") return void response.writeHead(404).end("404 page not found\n");
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    const start = range ? Number(range[1]) : 0;
+    const end = range?.[2] ? Math.min(Number(range[2]), size - 1) : size - 1;
+    response.writeHead(range ? 206 : 200, {
+      "accept-ranges": "bytes",
+      "last-modified": mtime.toUTCString(),
+      "content-length": end - start + 1,
+      ...(range ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
+    });
+    createReadStream(file, { start, end }).pipe(response);
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await writeFile(pod.at("shared/ready"), "disk.qcow2", { mode: 0o600 });
+  return (server.address() as AddressInfo).port;
+}
+
+test("beside an older server the disk comes without labels, and the done file is made", async () => {
+  const pod = await makeImagePod({});
+  const ran = await runImporter(pod, startOlderServer(pod, images.qcow2));
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+  expect((ran.message as { labels?: object }).labels ?? {}).toEqual({});
+  await expectBytes(pod);
+  expect(await readdir(pod.at("shared"))).toContain("done");
+});
