@@ -30,7 +30,7 @@ export function checkWork(config: ImporterConfig): void {
   sourceForWord(word);
   // What the node pulled comes as a source of http (interfaces/registry.md 5).
   if (word !== "http" && (config.pullMethod === "node" || config.readyFile)) {
-    throw new Fault("ConfigInvalid", "Unable to process data: pull method node is not supported by this release yet");
+    throw new Fault("ConfigInvalid", `Unable to process data: pull method node is not read from source ${word}`);
   }
   if (isArchive(config) && config.readyFile) {
     throw new Fault("ConfigInvalid", "Unable to process data: content type archive is not read by pull method node");

@@ -105,6 +105,10 @@ export const annotations = {
   populatorPrime: cdi("storage.populator.pvcPrime"),
   populatorKind: cdi("storage.populator.kind"),
   populatorProgress: cdi("storage.populator.progress"),
+  /** "*" on the pod of an ImageStream: OpenShift puts the image's address in the place of the stream's name. */
+  resolveNames: "alpha.image.policy.openshift.io/resolve-names",
+  /** Label of a node, Go's name of its architecture. */
+  nodeArchitecture: "kubernetes.io/arch",
   /** Node the scheduler chose, on a claim that waits for its first consumer. */
   selectedNode: "volume.kubernetes.io/selected-node",
 

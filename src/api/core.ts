@@ -95,6 +95,7 @@ export interface PodStatus {
   reason?: string;
   message?: string;
   podIP?: string;
+  initContainerStatuses?: ContainerStatus[];
   containerStatuses?: ContainerStatus[];
   conditions?: { type: string; status: string; reason?: string; message?: string }[];
 }

@@ -1,6 +1,5 @@
 // The door of the controllers: everything that reconciles, started on one view of the cluster.
-import { kinds } from "../api/kinds.ts";
-import type { Claim, Pod } from "../api/core.ts";
+import type { Pod } from "../api/core.ts";
 import { createApply, runController, type KubeClient, type Running } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -11,7 +10,8 @@ import { claimImportController } from "./import/index.ts";
 import { watchProgress } from "./import/progress.ts";
 import type { ControllerOptions } from "./options.ts";
 import { uploadController } from "./upload/index.ts";
-import { controllerOf, startWorld } from "./world.ts";
+import { claimFilledBy } from "./parts/claim-keys.ts";
+import { startWorld } from "./world.ts";
 
 export { installerLabelsOf, type ControllerOptions } from "./options.ts";
 
@@ -60,12 +60,8 @@ export async function startControllers({
   });
   /** The claim's key is also its DataVolume's: they share a name. */
   function claimOf(pod: Pod) {
-    const owner = controllerOf(pod);
-    if (owner?.kind !== kinds.claim.kind) return undefined;
-    const { namespace } = pod.metadata;
-    const claim = world.claims.get({ name: owner.name, ...(namespace === undefined ? {} : { namespace }) }) as
-      Claim | undefined;
-    return claim && { name: owner.name, ...(namespace === undefined ? {} : { namespace }) };
+    const key = claimFilledBy(pod);
+    return key && world.claims.get(key) ? key : undefined;
   }
   const shared = { apply, clock, log, workers };
   running.claims = runController(claimImportController(world, progress, options), shared);

@@ -7,6 +7,7 @@ import { keyOf, type Key, type KubeObject } from "../api/meta.ts";
 import { startCache, type Cache, type CacheOptions, type IndexOf, type KubeClient } from "../kube/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { ourAnnotations } from "./parts/our-annotations.ts";
 
 export interface World {
   readonly client: KubeClient;
@@ -37,9 +38,10 @@ export const indexNames = {
 
 export const controllerOf = (object: KubeObject) => object.metadata.ownerReferences?.find((one) => one.controller);
 
+/** An importer pod that nobody owns says by an annotation whose it is. */
 const byOwner: IndexOf = (object) => {
-  const owner = controllerOf(object);
-  return owner ? [owner.uid] : [];
+  const uid = controllerOf(object)?.uid ?? object.metadata.annotations?.[ourAnnotations.claimUid];
+  return uid === undefined ? [] : [uid];
 };
 
 const byPhase: IndexOf = (object) => [(object as DataVolume).status?.phase ?? ""];

@@ -1,5 +1,6 @@
 // A cluster in one process (design.md section 5): API server, one node, volumes and the controllers, wired together.
 // The controllers speak HTTPS to the server, as they would to any other; only the node uses the in-process client.
+import { nodePull } from "../contract/node-pull.ts";
 import { join } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { startControllers } from "../controllers/index.ts";
@@ -138,7 +139,13 @@ async function startNode(
   const log = options.log.with({ room: "node" });
   const volumes = await startVolumes({ client, dir: join(dir, "volumes"), clock, log });
   running.push(volumes);
-  const images = { [importerImage]: "importer.js", [uploadServerImage]: "uploadserver.js", ...options.images };
+  const images = {
+    [importerImage]: "importer.js",
+    [uploadServerImage]: "uploadserver.js",
+    // By the path it has in the importer image.
+    [nodePull.program]: "containerimage-server.mjs",
+    ...options.images,
+  };
   const program = (name: string): string[] => [process.execPath, "--enable-source-maps", join(appDir, "dist", name)];
   const pods = await startPods({
     client,

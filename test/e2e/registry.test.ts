@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Pod } from "../../src/api/core.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import type { KindRef, KubeObject } from "../../src/api/meta.ts";
@@ -160,10 +161,21 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
     expect(conditionOf(last, "Running")?.message).toContain('no image found in image index for architecture "ppc64le"');
   });
 
-  test("node pull says that it is not there yet", async () => {
-    await imageVolume("node", { url: `docker://${plain.host}/vm/raw:1`, pullMethod: "node" });
-    const last = await lastOf("node");
-    expect(last.status?.phase).toBe("Failed");
-    expect(conditionOf(last, "Running")?.message).toContain("pull method node is not supported by this release yet");
+  test("node pull of a tag that is not there: ImagePullFailed with the image's name, and tried for as long as it takes", async () => {
+    await imageVolume("node-no-tag", { url: `docker://${plain.host}/vm/raw:9`, pullMethod: "node" });
+    const last = await lastOf("node-no-tag", failing("ImageNotServed"));
+    expect(conditionOf(last, "Running")).toMatchObject({
+      status: "False",
+      reason: "ImagePullFailed",
+      message: `failed to pull image: ${plain.host}/vm/raw:9`,
+    });
+    expect(["ImportScheduled", "ImportInProgress"]).toContain(last.status?.phase);
+  });
+
+  test("node pull for an architecture goes to a node that has it", async () => {
+    const url = `docker://${plain.host}/vm/two:1`;
+    await imageVolume("node-power", { url, pullMethod: "node", platform: { architecture: "ppc64le" } });
+    const pods = await history<Pod>(cluster, kinds.pod, "importer-node-power", () => true);
+    expect(pods.at(-1)?.spec.nodeSelector).toEqual({ "kubernetes.io/arch": "ppc64le" });
   });
 });

@@ -1,7 +1,7 @@
 // What to do next for one claim that is the target of an import: pure, facts in, steps out. The pod's state is written on
 // the claim's annotations, from which the DataVolume's status is computed (datavolume/import).
 import { annotations } from "../../api/annotations.ts";
-import type { Pod } from "../../api/core.ts";
+import type { Claim, Pod } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
 import { appName, labels } from "../../api/labels.ts";
 import type { Plan, Step } from "../../kube/index.ts";
@@ -16,19 +16,21 @@ import { inUseText } from "../parts/claim-users.ts";
 import { creatingScratch, needsScratch } from "../parts/scratch.ts";
 import { isFatal, isOurs, retryAsked, wantsForever } from "./claim-facts.ts";
 import { followPod } from "./follow-pod.ts";
+import { imageStreamFinalizer, isImageStream } from "./node-pull.ts";
 import { importerPodFor } from "./objects.ts";
 import type { ImportFacts } from "./observe.ts";
 
 const nothing: Plan = { steps: [] };
 
 export function decideImport(seen: ImportFacts | undefined, options: ControllerOptions, nowMs: number): Plan {
-  if (!seen || !isOurs(seen.claim)) return nothing;
+  if (!seen) return nothing;
   const { claim, pod } = seen;
   // The claim's protection waits for its pod, and the pod's owner waits for the claim: someone must begin.
-  if (claim.metadata.deletionTimestamp) return { steps: deletePod(pod) };
+  if (claim.metadata.deletionTimestamp && (isOurs(claim) || isHeld(claim))) return { steps: letGo(claim, pod) };
+  if (!isOurs(claim)) return nothing;
   if (isComplete(claim) || seen.filled) {
     const kept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
-    return { steps: kept ? [] : deletePod(pod) };
+    return { steps: kept ? [] : letGo(claim, pod) };
   }
   if (isFatal(claim)) return retryAsked(claim) || wantsToGoOn(seen) ? startOver(seen) : { steps: deletePod(pod) };
   const mirrored = mirrorEvents(claim, seen.events);
@@ -49,6 +51,12 @@ const wantsToGoOn = ({ claim }: ImportFacts): boolean =>
 
 const deletePod = (pod: Pod | undefined): Step[] =>
   pod && !pod.metadata.deletionTimestamp ? [deletionOf(kinds.pod, pod)] : [];
+
+const isHeld = (claim: Claim): boolean => claim.metadata.finalizers?.includes(imageStreamFinalizer) ?? false;
+
+/** Only when the pod is gone: a claim that is held owns nothing that would go with it. */
+const letGo = (claim: Claim, pod: Pod | undefined): Step[] =>
+  pod ? deletePod(pod) : patchMetadata(kinds.claim, claim, { finalizers: { [imageStreamFinalizer]: false } });
 
 function startOver({ claim, pod }: ImportFacts): Plan {
   const wanted: Wanted = {
@@ -77,7 +85,12 @@ function start(seen: ImportFacts, options: ControllerOptions): Plan {
     ...(withScratch ? creatingScratch : {}),
   };
   const label = claim.metadata.labels?.[labels.app] === undefined ? { [labels.app]: appName } : {};
-  const marked = patchMetadata(kinds.claim, claim, { annotations: wanted, labels: label });
+  const isKept = annotationOf(claim, annotations.podRetainAfterCompletion) === "true";
+  const marked = patchMetadata(kinds.claim, claim, {
+    annotations: wanted,
+    labels: label,
+    ...(isImageStream(claim) && !isKept ? { finalizers: { [imageStreamFinalizer]: true } } : {}),
+  });
   return {
     steps: [
       // A pod that is gone may have finished the disk, and the claim seen here be older than that news.

@@ -26,7 +26,7 @@ import { deletionOf, tellOf } from "../parts/steps.ts";
 import { annotationOf } from "../parts/claim-facts.ts";
 import { mirrored } from "../parts/mirror-pod.ts";
 import { askForScratch, scratchSteps } from "../parts/scratch.ts";
-import { waitsForObject } from "../parts/running-condition.ts";
+import { imageNotPulled, waitsForObject } from "../parts/running-condition.ts";
 import { wantsForever } from "./claim-facts.ts";
 import { proxyConfigMapFor } from "./objects.ts";
 import type { ImportFacts } from "./observe.ts";
@@ -75,8 +75,11 @@ function goingOn(seen: WithPod, options: ControllerOptions): Plan {
 function codeWhileGoing({ claim, pod, delivering, mountFailure }: WithPod): FaultCode | null | undefined {
   if (delivering) return null;
   if (waitsForObject(pod, mountFailure) !== undefined) return "ObjectMissing";
+  if (imageNotPulled(pod) !== undefined) return "ImageNotServed";
   const hadNoPod = annotationOf(claim, annotations.runningConditionReason) === "ErrExceededQuota";
-  const lackedObject = annotationOf(claim, ourAnnotations.importCode) === "ObjectMissing";
+  const lackedObject = ["ObjectMissing", "ImageNotServed"].includes(
+    annotationOf(claim, ourAnnotations.importCode) ?? "",
+  );
   return hadNoPod || lackedObject ? null : undefined;
 }
 

@@ -5,6 +5,7 @@ import type { Claim, ConfigMap, EnvVar, Pod, PodVolume } from "../../api/core.ts
 import { kinds } from "../../api/kinds.ts";
 import { commonLabels, components, labels } from "../../api/labels.ts";
 import { extraHeaderName, importerEnv } from "../../contract/importer-env.ts";
+import { nodePull } from "../../contract/node-pull.ts";
 import { metricsPort, podPaths } from "../../contract/paths.ts";
 import type { ControllerOptions } from "../options.ts";
 import { importerContainer } from "../parts/fault-of-pod.ts";
@@ -19,6 +20,7 @@ import {
   type Mounted,
 } from "../parts/worker-pod.ts";
 import { importSourceOf } from "./claim-facts.ts";
+import { besideImporter, isNodePull, sharedVolume } from "./node-pull.ts";
 
 export interface PodInputs {
   claim: Claim;
@@ -37,6 +39,7 @@ export function ownerUidOf(claim: Claim): string {
 
 export function importerPodFor(inputs: PodInputs): Pod {
   const { claim, config, options } = inputs;
+  const beside = isNodePull(claim) ? besideImporter(claim, options.importerImage) : undefined;
   return workerPodFor({
     claim,
     config,
@@ -44,7 +47,8 @@ export function importerPodFor(inputs: PodInputs): Pod {
     name: annotationOf(claim, annotations.importPodName) ?? importerPodName(claim.metadata.name ?? ""),
     component: components.importer,
     labels: { [labels.prometheus]: "true" },
-    annotations: { [annotations.createdByController]: "yes" },
+    ...beside,
+    annotations: { [annotations.createdByController]: "yes", ...beside?.annotations },
     mounted: volumesOf(inputs),
     container: {
       name: importerContainer,
@@ -71,7 +75,8 @@ function numbered(claim: Claim, pattern: RegExp): string[] {
 function volumesOf({ claim, config, withScratch }: PodInputs): Mounted[] {
   const name = claim.metadata.name ?? "";
   const rows: Mounted[] = [...diskVolumes(claim, withScratch), ...checkpointVolumes(claim, "16Mi")];
-  const certs = annotationOf(claim, annotations.importCertConfigMap);
+  if (isNodePull(claim)) rows.push(sharedVolume);
+  const certs = certificatesOf(claim);
   if (certs) rows.push({ volume: { name: "cdi-cert-vol", configMap: { name: certs } }, path: podPaths.certs });
   if (config?.status?.importProxy?.trustedCAProxy) {
     const volume: PodVolume = { name: "cdi-proxy-cert-vol", configMap: { name: proxyConfigMapName(name) } };
@@ -84,15 +89,20 @@ function volumesOf({ claim, config, withScratch }: PodInputs): Mounted[] {
   return rows;
 }
 
+/** A node has its own certificates and credentials. */
+const certificatesOf = (claim: Claim): string | undefined =>
+  isNodePull(claim) ? undefined : annotationOf(claim, annotations.importCertConfigMap);
+
 function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
   const get = (key: string): string => annotationOf(claim, key) ?? "";
   const proxy = config?.status?.importProxy;
-  const secret = annotationOf(claim, annotations.importSecretName);
-  const certs = annotationOf(claim, annotations.importCertConfigMap);
-  const isRegistry = importSourceOf(claim) === "registry";
+  const fromNode = isNodePull(claim);
+  const secret = fromNode ? undefined : annotationOf(claim, annotations.importSecretName);
+  const certs = certificatesOf(claim);
+  const isRegistry = importSourceOf(claim) === "registry" && !fromNode;
   const plain: EnvVar[] = importerEnv.write({
-    source: importSourceOf(claim),
-    endpoint: get(annotations.importEndpoint),
+    source: fromNode ? "http" : importSourceOf(claim),
+    endpoint: fromNode ? nodePull.endpoint : get(annotations.importEndpoint),
     contentType: get(annotations.contentType) === "archive" ? "archive" : "kubevirt",
     imageSize: String(claim.spec.resources?.requests?.storage ?? ""),
     ownerUid: ownerUidOf(claim),
@@ -103,8 +113,8 @@ function envOf({ claim, config, overhead, options }: PodInputs): EnvVar[] {
     diskId: "",
     uuid: "",
     pullMethod: get(annotations.registryImportMethod),
-    readyFile: "",
-    doneFile: "",
+    readyFile: fromNode ? nodePull.readyFile : "",
+    doneFile: fromNode ? nodePull.doneFile : "",
     backingFile: "",
     thumbprint: "",
     httpProxy: proxy?.HTTPProxy ?? "",

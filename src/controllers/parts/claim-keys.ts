@@ -1,7 +1,9 @@
 // From what changed to the claims it matters to.
-import type { KubeEvent } from "../../api/core.ts";
+import type { KubeEvent, Pod } from "../../api/core.ts";
 import type { Key, KubeObject } from "../../api/meta.ts";
 import { claimsOf, controllerOf, isWorkerPod, type World } from "../world.ts";
+import { ourAnnotations } from "./our-annotations.ts";
+import { dataVolume } from "./worker-pod.ts";
 
 function keyIn(object: KubeObject, name: string | undefined): Key {
   const { namespace } = object.metadata;
@@ -16,11 +18,20 @@ function about({ involvedObject }: KubeObject): Key {
 /** The claim an event is about. */
 export const claimOfEvent = (event: KubeObject): Key[] => [about(event)];
 
-/** A pod matters to the claim that controls it and to those it mounts. */
+/** A pod matters to the claim it fills and to those it mounts. */
 export function claimsOfPod(pod: KubeObject): Key[] {
-  const owner = isWorkerPod(pod) ? controllerOf(pod) : undefined;
+  const filled = isWorkerPod(pod) ? claimFilledBy(pod) : undefined;
   const mounted = claimsOf(pod).map((id) => keyIn(pod, id.slice(id.indexOf("/") + 1)));
-  return owner?.kind === "PersistentVolumeClaim" ? [keyIn(pod, owner.name), ...mounted] : mounted;
+  return filled ? [filled, ...mounted] : mounted;
+}
+
+/** The claim that owns a worker pod; of one that nobody owns the claim it writes to. */
+export function claimFilledBy(pod: KubeObject): Key | undefined {
+  const owner = controllerOf(pod);
+  if (owner) return owner.kind === "PersistentVolumeClaim" ? keyIn(pod, owner.name) : undefined;
+  if (pod.metadata.annotations?.[ourAnnotations.claimUid] === undefined) return undefined;
+  const target = (pod as Pod).spec.volumes?.find((one) => one.name === dataVolume)?.persistentVolumeClaim;
+  return target && keyIn(pod, target.claimName);
 }
 
 /** The claims of the pod an event is about. */

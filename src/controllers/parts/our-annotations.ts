@@ -13,4 +13,6 @@ export const ourAnnotations = {
   importDelivered: cdi("storage.import.delivered"),
   /** The value of `storage.import.retry` that was already used up. */
   importRetried: cdi("storage.import.retried"),
+  /** On an importer pod that nobody owns: UID of the claim it fills. */
+  claimUid: cdi("storage.import.claimUID"),
 } as const;

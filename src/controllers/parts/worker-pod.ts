@@ -32,7 +32,7 @@ export interface Mounted {
 export const isBlock = (claim: Claim): boolean => claim.spec.volumeMode === "Block";
 export const scratchVolume = "cdi-scratch-vol";
 
-const dataVolume = "cdi-data-vol";
+export const dataVolume = "cdi-data-vol";
 
 /** The target, and scratch space beside it. */
 export function diskVolumes(claim: Claim, withScratch: boolean): Mounted[] {
@@ -71,10 +71,20 @@ export interface WorkerPod {
   annotations: Readonly<Record<string, string>>;
   mounted: readonly Mounted[];
   container: Pick<Container, "name" | "image" | "env" | "ports"> & { readinessProbe?: object };
+  /** Run to their end before it, and beside it. */
+  before?: readonly Further[];
+  beside?: readonly Further[];
+  nodeSelector?: Readonly<Record<string, string>>;
+  /** By the claim. Default true. */
+  isOwned?: boolean;
 }
 
+/** A container that does not see the disk. */
+export type Further = Pick<Container, "name" | "image" | "command" | "env" | "volumeMounts">;
+
 export function workerPodFor(inputs: WorkerPod): Pod {
-  const { claim, config, options, name, component, mounted } = inputs;
+  const { claim, config, options, name, component, mounted, before = [], beside = [], isOwned = true } = inputs;
+  const nodeSelector = inputs.nodeSelector && { nodeSelector: { ...inputs.nodeSelector } };
   const priorityClassName = annotationOf(claim, annotations.podPriorityClassName);
   const serviceAccountName = annotationOf(claim, annotations.podServiceAccountName);
   const imagePullSecrets = config?.status?.imagePullSecrets;
@@ -94,13 +104,15 @@ export function workerPodFor(inputs: WorkerPod): Pod {
         ...(claim.metadata.labels?.[labels.component] === undefined ? {} : { [labels.component]: component }),
       },
       annotations: { ...inputs.annotations, ...podAnnotations(claim) },
-      ownerReferences: [ownedBy(kinds.claim, claim)],
+      ...(isOwned ? { ownerReferences: [ownedBy(kinds.claim, claim)] } : {}),
     },
     spec: {
-      containers: [containerFor(inputs)],
+      ...(before.length > 0 ? { initContainers: before.map((one) => ({ ...one, ...sharedBy(inputs) })) } : {}),
+      containers: [containerFor(inputs), ...beside.map((one) => ({ ...one, ...sharedBy(inputs) }))],
       volumes: mounted.map(({ volume }) => volume),
       restartPolicy: "OnFailure",
       enableServiceLinks: false,
+      ...nodeSelector,
       securityContext: { fsGroup: podUser, seccompProfile: { type: "RuntimeDefault" } },
       ...(priorityClassName ? { priorityClassName } : {}),
       ...(serviceAccountName ? { serviceAccountName } : {}),
@@ -122,14 +134,22 @@ function podAnnotations(claim: Claim): Record<string, string> {
   };
 }
 
-function containerFor({ claim, config, options, mounted, container }: WorkerPod): Container {
+function containerFor(inputs: WorkerPod): Container {
+  const { claim, options, mounted, container } = inputs;
   return {
     ...container,
-    imagePullPolicy: options.pullPolicy,
+    ...sharedBy(inputs),
     args: [`-v=${options.verbosity}`],
-    resources: config?.status?.defaultPodResourceRequirements ?? shippedResources,
     volumeMounts: mounted.flatMap(({ volume, path }) => (path ? [{ name: volume.name, mountPath: path }] : [])),
     ...(isBlock(claim) ? { volumeDevices: [{ name: dataVolume, devicePath: podPaths.blockDevice }] } : {}),
+  };
+}
+
+/** What every container of the pod has. */
+function sharedBy({ config, options }: WorkerPod): Omit<Container, keyof Further> {
+  return {
+    imagePullPolicy: options.pullPolicy,
+    resources: config?.status?.defaultPodResourceRequirements ?? shippedResources,
     securityContext: {
       runAsNonRoot: true,
       runAsUser: podUser,

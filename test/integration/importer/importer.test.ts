@@ -212,7 +212,7 @@ describe("what goes wrong", () => {
       when: "node pull as the registry's own source: what a node pulled comes as http from a server beside us",
       env: () => anEnv({ source: "registry", pullMethod: "node", endpoint: "docker://h/i", imageSize: "20Mi" }),
       exit: 65,
-      message: "Unable to process data: pull method node is not supported by this release yet",
+      message: "Unable to process data: pull method node is not read from source registry",
     },
     {
       when: "an archive by node pull",
