@@ -17,6 +17,8 @@ export interface BodyPlan {
   readonly where: string;
   /** Undefined when the server did not say. */
   readonly announcedBytes: number | undefined;
+  /** Where in the file the body begins. */
+  readonly firstByte?: number;
   /** Bytes not handed on from the front. */
   readonly dropBytes: number;
 }
@@ -33,6 +35,7 @@ export class HttpBody extends Readable {
   readonly announcedBytes: number | undefined;
   /** Bytes that came in so far. */
   receivedBytes = 0;
+  readonly #firstByte: number;
   readonly #flow: Flow;
   readonly #where: string;
   #dropBytes: number;
@@ -47,8 +50,14 @@ export class HttpBody extends Readable {
     super({ highWaterMark: 1 });
     this.#flow = flow;
     this.#where = plan.where;
+    this.#firstByte = plan.firstByte ?? 0;
     this.#dropBytes = plan.dropBytes;
     this.announcedBytes = plan.announcedBytes;
+  }
+
+  /** Where in the file the next byte belongs that comes in. */
+  get position(): number {
+    return this.#firstByte + this.receivedBytes;
   }
 
   /** True once it is certain that reading to the end will fail. */
@@ -62,15 +71,16 @@ export class HttpBody extends Readable {
     return this.#offer();
   }
 
-  /** For the exchange: a large buffer was filled up to a length, and is the body's now. @returns as receive does */
-  receiveLarge(whole: Buffer, length: number): boolean {
-    if (length < smallBytes || this.#dropBytes > 0) {
-      const goesOn = this.receive(whole.subarray(0, length));
-      giveBack(handOn(whole, length));
+  /** For the exchange: a large buffer was filled from `start` up to `end`, and is the body's now. @returns as receive does */
+  receiveLarge(whole: Buffer, end: number, start = 0): boolean {
+    const part = handOn(whole, end, start);
+    if (part.length < smallBytes || this.#dropBytes > 0) {
+      const goesOn = this.receive(part);
+      giveBack(part);
       return goesOn;
     }
-    this.#count(whole.subarray(0, length));
-    this.#parts.addWhole(handOn(whole, length));
+    this.#count(part);
+    this.#parts.addWhole(part);
     return this.#offer();
   }
 

@@ -3,6 +3,7 @@
 import { Socket } from "node:net";
 import { largeBuffer } from "./buffers.ts";
 import type { HttpBody } from "./http-body.ts";
+import { syscalls } from "./syscalls.ts";
 
 /** Shorter bodies stay with the parser, whose connection can be used again. */
 export const leastTakenBytes = 8 * 1024 * 1024;
@@ -58,12 +59,27 @@ export interface TakenPlan {
   readonly onWhole: () => void;
 }
 
-/** To be called when the parser is paused. @returns goes on after the body has asked for a pause */
-export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...plan }: TakenPlan): () => void {
+export interface TakenBody {
+  /** Goes on after the body has asked for a pause. */
+  readOn(): void;
+  /** Hands over what is kept back: no more will come. */
+  settle(): void;
+}
+
+/**
+ * To be called when the parser is paused. What is handed over lies in its pages of memory as in those of the file, and ends with
+ * a whole page: a disk that is placed as it lies in the file can then be written past the page cache.
+ */
+export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...plan }: TakenPlan): TakenBody {
+  const { pageBytes } = syscalls();
   let { leftBytes } = plan;
   let isPaused = false;
   let whole: Buffer | undefined;
   let room: Uint8Array | undefined;
+  /** Where the bytes begin in the buffer. */
+  let start = 0;
+  /** Came behind the last whole page: they begin the next buffer. */
+  let kept: Buffer = Buffer.alloc(0);
 
   const pause = (): void => {
     isPaused = true;
@@ -90,22 +106,34 @@ export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...
   socket.taker = {
     room() {
       whole = largeBuffer();
-      room = whole.subarray(0, leftBytes);
+      start = body.position % pageBytes;
+      const from = start + kept.copy(whole, start);
+      room = whole.subarray(from, from + leftBytes);
       return room;
     },
     came(count, bytes) {
       // The read that was under way when the body was taken went elsewhere.
       if (!whole || bytes !== room) return received(Buffer.from(bytes.buffer, bytes.byteOffset, count));
       const filled = whole;
+      const cameTo = start + kept.length + count;
+      const end = count < leftBytes ? Math.max(start, cameTo - (cameTo % pageBytes)) : cameTo;
+      kept = Buffer.from(filled.subarray(end, cameTo));
       whole = room = undefined;
-      return counted(count, body.receiveLarge(filled, count));
+      return counted(count, body.receiveLarge(filled, end, start));
     },
   };
   for (let rest = socket.read(); Buffer.isBuffer(rest) && leftBytes > 0; rest = socket.read()) received(rest);
-  return () => {
-    if (!isPaused || leftBytes === 0) return;
-    isPaused = false;
-    socket.setTimeout(idleMs);
-    socket.read(0);
+  return {
+    readOn() {
+      if (!isPaused || leftBytes === 0) return;
+      isPaused = false;
+      socket.setTimeout(idleMs);
+      socket.read(0);
+    },
+    settle() {
+      const rest = kept;
+      kept = Buffer.alloc(0);
+      if (rest.length > 0) body.receive(rest);
+    },
   };
 }

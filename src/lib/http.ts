@@ -7,7 +7,7 @@ import { HttpBody } from "./http-body.ts";
 import { basicOfUrl, Connections, proxyAuthorization, userAgent } from "./http-connect.ts";
 import { exchangeFault, statusFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
-import { leastTakenBytes, socketBeingParsed, takeBody, type OwnSocket } from "./http-own-reads.ts";
+import { leastTakenBytes, socketBeingParsed, takeBody, type OwnSocket, type TakenBody } from "./http-own-reads.ts";
 import { proxyFor, type ProxySettings } from "./http-proxy.ts";
 import { firstHop, isRedirect, nextHop, type Hop } from "./http-redirect.ts";
 import { minutes, seconds } from "./duration.ts";
@@ -182,9 +182,9 @@ function exchange(
   return new Promise((resolve, reject) => {
     let controller: Dispatcher.DispatchController | undefined;
     let body: HttpBody | undefined;
-    /** Of a body that is to be taken from its socket: how long it is, and what reads on once it is taken. */
+    /** Of a body that is to be taken from its socket: how long it is, and what it is once it is taken. */
     let takenBytes: number | undefined;
-    let readOn: (() => void) | undefined;
+    let taken: TakenBody | undefined;
     let isWhole = false;
     const leave = (): void => signal.removeEventListener("abort", onAbort);
     const onAbort = (): void => {
@@ -199,6 +199,7 @@ function exchange(
     const failed = (error: unknown): void => {
       leave();
       if (isWhole) return;
+      taken?.settle();
       const receivedBytes = body?.receivedBytes ?? 0;
       const answered = body !== undefined;
       const fault = exchangeFault(error, { where, answered, receivedBytes, announcedBytes: body?.announcedBytes });
@@ -212,7 +213,7 @@ function exchange(
       leftBytes: number,
     ): void => {
       if (socket.destroyed || made.destroyed) return;
-      readOn = takeBody(socket, {
+      taken = takeBody(socket, {
         body: made,
         leftBytes,
         idleMs,
@@ -235,12 +236,13 @@ function exchange(
         if (status < 200) return;
         const headers = joined(rawHeaders);
         const flow = {
-          resume: () => (takenBytes === undefined ? started.resume() : readOn?.()),
+          resume: () => (takenBytes === undefined ? started.resume() : taken?.readOn()),
           abort: (reason: Error) => started.abort(reason),
         };
         const made = new HttpBody(flow, {
           where,
           announcedBytes: announcedBytes(status, headers),
+          firstByte: (status === 206 && contentRange(headers["content-range"])?.first) || 0,
           dropBytes: status === 200 ? dropBytes : 0,
         });
         body = made;

@@ -20,6 +20,8 @@ const SEEK_HOLE = 4;
 // asm-generic/unistd.h, the same on x86-64 and arm64; linux/close_range.h
 const SYS_close_range = 436;
 const CLOSE_RANGE_CLOEXEC = 4;
+// bits/confname.h
+const SC_PAGESIZE = 30;
 // asm-generic/fcntl.h and linux/fcntl.h
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -53,6 +55,8 @@ export function loadNativeSyscalls(): Syscalls {
   const pipe2: Koffi.KoffiFunc<(ends: Int32Array, flags: number) => number> = libc.func(
     "int pipe2(int *ends, int flags)",
   );
+  const sysconf: Numbers<[number]> = libc.func("long sysconf(int name)");
+  const pageBytes = sysconf(SC_PAGESIZE);
   const fcntl: Numbers<[number, number, number]> = libc.func("int fcntl(int fd, int command, int argument)");
 
   /** Runs a call on a worker thread. errno is only right inside the callback, where koffi restores it. */
@@ -79,6 +83,8 @@ export function loadNativeSyscalls(): Syscalls {
 
   return {
     native: true,
+    pageBytes,
+    placeInPage: (bytes) => Number(koffi.address(bytes) % BigInt(pageBytes)),
     async allocate(fd, mode, offset, length) {
       await inBackground("fallocate", fallocate, fd, allocateFlags[mode], offset, length);
     },

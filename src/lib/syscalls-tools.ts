@@ -65,6 +65,8 @@ const absent = (name: string) => Promise.reject(new SyscallError("ENOSYS", name,
 export function toolSyscalls(): Syscalls {
   return {
     native: false,
+    pageBytes: 4096,
+    placeInPage: () => undefined,
     allocate: (fd, mode, offset, length) =>
       runOn(fd, "fallocate", [...modeArguments[mode], "--offset", String(offset), "--length", String(length)]),
     deviceSizeBytes: (fd) => sysfsNumber(fd, "size") * 512,

@@ -11,6 +11,10 @@ export type AllocateMode = "plain" | "keep-size" | "punch" | "zero";
 export interface Syscalls {
   /** False where koffi cannot load: then system tools serve, slower and without cache advice. */
   readonly native: boolean;
+  /** Size of a page of memory, bytes: what direct I/O is aligned to here, as no device asks for more. */
+  readonly pageBytes: number;
+  /** How far behind the start of its page the first byte lies in memory. Undefined without koffi. */
+  placeInPage(bytes: Uint8Array): number | undefined;
   /** fallocate(2). `EOPNOTSUPP` where the file system or device cannot. */
   allocate(fd: number, mode: AllocateMode, offset: number, length: number): Promise<void>;
   /** Size of a block device. `ENOTTY` for anything else. */

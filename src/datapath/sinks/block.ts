@@ -49,7 +49,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
   async function begin(virtualSizeBytes: number): Promise<RawTarget> {
     if (virtualSizeBytes > sizeBytes) throw tooSmall(virtualSizeBytes, sizeBytes);
     if (!handle) throw new Error("the device is closed");
-    await target?.flush();
+    await target?.leave();
     virtualBytes = virtualSizeBytes;
     stale = !(await emptyDevice(handle.fd));
     const skipZeros = !preallocate;
@@ -86,7 +86,7 @@ export async function blockSink(options: BlockSinkOptions): Promise<Sink> {
   async function goOn(from: SinkMark, keptBytes = 0): Promise<boolean> {
     if (from.sizeBytes !== sizeBytes || from.virtualSizeBytes > sizeBytes || preallocate) return false;
     if (!handle) throw new Error("the device is closed");
-    await target?.flush();
+    await target?.leave();
     stale = false;
     target = new RawTarget({
       handle,

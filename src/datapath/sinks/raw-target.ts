@@ -1,15 +1,17 @@
 // An open target file or device: takes bytes at offsets in order of arrival, leaves out zeros, and remembers what it wrote.
 import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
+import { giveBack, handOn, largeBuffer } from "../../lib/buffers.ts";
 import { isUnsupported } from "../../lib/syscalls.ts";
 import type { Syscalls } from "../../lib/syscalls.ts";
 import { BlockMap } from "./block-map.ts";
+import { directWrites, type DirectWrites } from "./direct-writes.ts";
 import { targetFault, tooSmall } from "./target-faults.ts";
 import { WritebackWindow } from "./writeback-window.ts";
 import { BLOCK_BYTES, dataRuns, isZero, MIB, zeroMiB } from "./zero-blocks.ts";
 
 /** Writes this large go straight from the caller's buffer; smaller ones are gathered first. */
-const DIRECT_BYTES = MIB / 2;
+const STRAIGHT_BYTES = MIB / 2;
 /**
  * A buffer that falls into more runs than this is written without leaving the thread: handing 12 KiB to a worker and back
  * costs eight times the write itself. The window keeps the page cache roomy, so such a write is a mere copy.
@@ -43,8 +45,8 @@ export class RawTarget {
   #skipZeros: boolean;
   #broken: unknown;
   #turns: Promise<unknown> = Promise.resolve();
-  #gathered: Buffer = Buffer.allocUnsafeSlow(MIB);
-  #spare: Buffer = Buffer.allocUnsafeSlow(MIB);
+  #direct: Promise<DirectWrites | undefined> | undefined;
+  #gathered: Buffer | undefined;
   #gatheredOffset = 0;
   #gatheredBytes = 0;
   #inFlight: Promise<void> = Promise.resolve();
@@ -69,8 +71,8 @@ export class RawTarget {
     return this.#inTurn(async () => {
       this.#admit(offset, bytes.length);
       const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      if (source.length < DIRECT_BYTES) return this.#gather(offset, source);
-      await this.#settle();
+      if (source.length < STRAIGHT_BYTES) return this.#gather(offset, source);
+      await this.#settleGathered();
       await this.#place(offset, source);
     });
   }
@@ -147,10 +149,20 @@ export class RawTarget {
     return this.#inTurn(() => this.#guard(name, act));
   }
 
+  /** Everything handed over is with the kernel, and the descriptor is its owner's again. @throws Fault */
+  async leave(): Promise<void> {
+    await this.flush();
+    const direct = await this.#direct;
+    this.#direct = Promise.resolve(undefined);
+    await direct?.close();
+  }
+
   /** Waits for what is under way and closes. The first error of a write is not told again. */
   async close(): Promise<void> {
     await this.#turns;
     await this.#inFlight;
+    const direct = await this.#direct;
+    await direct?.close();
     await this.handle.close();
   }
 
@@ -194,6 +206,7 @@ export class RawTarget {
       if (this.#gatheredBytes === 0) this.#gatheredOffset = at;
       // An odd start makes a short buffer, so that the next one begins at a block.
       const roomBytes = MIB - (this.#gatheredOffset % BLOCK_BYTES) - this.#gatheredBytes;
+      this.#gathered ??= largeBuffer();
       const copied = bytes.copy(this.#gathered, this.#gatheredBytes, taken, Math.min(bytes.length, taken + roomBytes));
       this.#gatheredBytes += copied;
       taken += copied;
@@ -204,11 +217,14 @@ export class RawTarget {
   /** Sends the gathered bytes on their way, and goes on gathering in the other buffer. */
   async #swap(): Promise<void> {
     await this.#landed();
-    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
-    this.#inFlight = this.#place(this.#gatheredOffset, bytes).catch((cause: unknown) => {
-      this.#broken ??= cause;
-    });
-    [this.#gathered, this.#spare] = [this.#spare, this.#gathered];
+    if (!this.#gathered) return;
+    const bytes = handOn(this.#gathered, this.#gatheredBytes);
+    this.#inFlight = this.#place(this.#gatheredOffset, bytes)
+      .catch((cause: unknown) => {
+        this.#broken ??= cause;
+      })
+      .finally(() => giveBack(bytes));
+    this.#gathered = undefined;
     this.#gatheredBytes = 0;
   }
 
@@ -217,9 +233,19 @@ export class RawTarget {
     this.#refuseBroken();
   }
 
-  async #settle(): Promise<void> {
+  async #settleGathered(): Promise<void> {
     if (this.#gatheredBytes > 0) await this.#swap();
     await this.#landed();
+  }
+
+  async #settle(): Promise<void> {
+    await this.#settleGathered();
+    await this.#drainDirect();
+  }
+
+  async #drainDirect(): Promise<void> {
+    const direct = await this.#direct;
+    if (direct) await this.#guard("write", () => direct.drain());
   }
 
   async #place(offset: number, bytes: Buffer): Promise<void> {
@@ -227,17 +253,48 @@ export class RawTarget {
     for (const { start, end } of runs) {
       const from = offset + start;
       const to = offset + end;
+      // What is on its way to the same blocks goes first.
+      if (this.#isWrittenWithin(from, to)) await this.#drainDirect();
       if (this.#options.stale) await this.#zeroEdges(from, to);
-      await this.#writeOut(from, bytes.subarray(start, end), runs.length > MANY_RUNS);
+      if (runs.length > MANY_RUNS) await this.#writeOut(from, bytes.subarray(start, end), true);
+      else await this.#writeRun(from, bytes.subarray(start, end));
       this.countAsWritten(from, to - from);
     }
   }
 
+  #isWrittenWithin(from: number, to: number): boolean {
+    const [first, end] = [Math.floor(from / BLOCK_BYTES), Math.ceil(to / BLOCK_BYTES)];
+    return this.#written.runs(first, end, true).next().done !== true;
+  }
+
+  /** Whole pages go past the page cache where that can be, the rest through it. */
+  async #writeRun(offset: number, bytes: Buffer): Promise<void> {
+    if (bytes.length >= STRAIGHT_BYTES) this.#direct ??= this.#openDirect();
+    const direct = await this.#direct;
+    const middle = direct?.middleOf(offset, bytes);
+    if (!direct || !middle) return this.#writeOut(offset, bytes);
+    const { start, end } = middle;
+    let isTaken = false;
+    await this.#guard("write", async () => {
+      isTaken = await direct.take(offset + start, bytes.subarray(start, end));
+    });
+    if (!isTaken) return this.#writeOut(offset, bytes);
+    this.writtenBytes += end - start;
+    if (start > 0) await this.#writeOut(offset, bytes.subarray(0, start));
+    if (end < bytes.length) await this.#writeOut(offset + end, bytes.subarray(end));
+  }
+
+  async #openDirect(): Promise<DirectWrites | undefined> {
+    const { handle, path, calls } = this.#options;
+    return directWrites(handle, path, calls, async (offset, bytes) => {
+      this.writtenBytes -= bytes.length;
+      await this.#writeOut(offset, bytes);
+    });
+  }
+
   #runsOf(offset: number, bytes: Buffer): { start: number; end: number }[] {
     if (!this.#skipZeros) return [{ start: 0, end: bytes.length }];
-    const first = Math.floor(offset / BLOCK_BYTES);
-    const last = Math.ceil((offset + bytes.length) / BLOCK_BYTES);
-    if (isZero(bytes) && this.#written.runs(first, last, true).next().done) return [];
+    if (isZero(bytes) && !this.#isWrittenWithin(offset, offset + bytes.length)) return [];
     return dataRuns(bytes, offset, (block) => this.#written.has(block));
   }
 

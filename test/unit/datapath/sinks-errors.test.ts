@@ -14,6 +14,8 @@ function failingWriteback(): { calls: Syscalls; asked: () => number } {
   let asked = 0;
   const calls: Syscalls = {
     ...syscalls(),
+    // What goes past the page cache is never written back.
+    placeInPage: () => undefined,
     awaitWriteback: (fd, offset, length) => {
       asked += 1;
       if (asked > 1) return Promise.reject(new SyscallError("EIO", "sync_file_range"));
