@@ -13,6 +13,7 @@ const recordPath = join(dist, ".build.json");
 const programs = [
   { name: "cdi", entry: "src/cli/main.ts" },
   { name: "importer", entry: "importer/main.ts" },
+  { name: "imagepull", entry: "importer/pull/main.ts" },
   { name: "controller", entry: "src/programs/controller.ts" },
   { name: "apiserver", entry: "src/programs/apiserver.ts" },
   { name: "uploadproxy", entry: "src/programs/uploadproxy.ts" },

@@ -23,3 +23,6 @@ export {
 export type { Progress, Road, Sink, SinkResult, Source, SourceFacts, Stage } from "./types.ts";
 export { importArchive, type ArchiveDone, type ArchiveJob } from "./import-archive.ts";
 export { treeTarget, type TreeTarget, type TreeTargetOptions } from "./tree/tree-target.ts";
+export { descend, Folder } from "./tree/folders.ts";
+export { componentsOf } from "./tree/names.ts";
+export { TreeWriter } from "./tree/tree-writer.ts";

@@ -154,6 +154,7 @@ async function startNode(
     nodeName,
     appDirs: [appDir],
     images: Object.fromEntries(Object.entries(images).map(([image, name]) => [image, program(name)])),
+    pull: { puller: program("imagepull.js"), dir: join(dir, "images") },
     maxRunning,
     memoryLimits: options.memoryLimits ?? true,
     backoff: options.backoff ?? kubeletBackoff,

@@ -1,4 +1,5 @@
 // Events of the node's own components (scheduler, kubelet, binder): one object per thing said, its count raised on repeats.
+import { randomInt } from "node:crypto";
 import { kinds } from "../api/kinds.ts";
 import type { KubeObject } from "../api/meta.ts";
 import { stamp, type Clock } from "../lib/clock.ts";
@@ -26,7 +27,8 @@ const remembered = 4096;
 export function createTeller(client: KubeClient, component: string, host: string, clock: Clock, log: Log): Teller {
   const told = new Map<string, { namespace: string; name: string; count: number }>();
   let line: Promise<void> = Promise.resolve();
-  let serial = 0;
+  // Names are made of the time and this: several components tell things about one pod in the same millisecond.
+  let serial = randomInt(1_000_000);
 
   async function write(about: KubeObject, said: Said): Promise<void> {
     const { uid = "", name = "", namespace = "default" } = about.metadata;

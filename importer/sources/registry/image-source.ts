@@ -2,27 +2,14 @@
 // comes, and its digest is checked before the last byte is given out as read.
 import type { Readable } from "node:stream";
 import type { Source, SourceFacts } from "../../../src/datapath/index.ts";
-import { Fault, faultOf } from "../../../src/lib/faults.ts";
+import { Fault } from "../../../src/lib/faults.ts";
 import type { Log } from "../../../src/lib/log.ts";
 import { findDisk, type FoundDisk } from "./disk-entry.ts";
 import { labelsFromEnv, refuseBootable } from "./labels.ts";
-import {
-  checkDigest,
-  longestConfig,
-  readConfig,
-  readManifest,
-  type ImageConfig,
-  type ImageManifest,
-} from "./manifest.ts";
-import { checkArchitecture, chooseFromIndex } from "./platform.ts";
-import { readSmall, type ImageStore, type RawManifest } from "./store.ts";
+import type { ImageManifest } from "./manifest.ts";
+import { resolveImage, type ImageWanted } from "./resolve-image.ts";
 
-export interface ImageSourceSettings {
-  readonly store: ImageStore;
-  /** Go's name; absent: the machine's own from an index, and a single image unchecked. */
-  readonly architecture?: string | undefined;
-  /** Go's name of this machine's. */
-  readonly ownArchitecture: string;
+export interface ImageSourceSettings extends ImageWanted {
   readonly log: Log;
 }
 
@@ -32,9 +19,6 @@ export interface ImageSource extends Source {
 }
 
 export const imageSource = (settings: ImageSourceSettings): ImageSource => new LayeredSource(settings);
-
-/** An index within an index within an index is nobody's. */
-const deepestIndex = 3;
 
 class LayeredSource implements ImageSource {
   readonly name: string;
@@ -125,53 +109,13 @@ class LayeredSource implements ImageSource {
   }
 
   async #resolve(signal: AbortSignal): Promise<ImageManifest> {
-    const { store, architecture, ownArchitecture } = this.#settings;
-    this.#log.info("Asking for the image's manifest", {});
-    let raw: RawManifest;
-    try {
-      raw = await store.first(signal);
-    } catch (cause) {
-      throw saying("failed to pull image", cause);
-    }
-    if (store.digest !== undefined) checkDigest(raw.bytes, store.digest, "the image manifest");
-    let manifest = readManifest(raw.bytes, raw.mediaType);
-    for (let depth = 0; manifest.kind === "index"; depth += 1) {
-      if (depth === deepestIndex) throw new Fault("ImageRefused", "the image index leads to further indexes only");
-      const chosen = chooseFromIndex(manifest, architecture ?? ownArchitecture);
-      const next = await store.manifest(chosen, signal).catch((cause: unknown) => {
-        throw saying("Error retrieving image", cause);
-      });
-      checkDigest(next.bytes, chosen.digest, "the image manifest");
-      manifest = readManifest(next.bytes, next.mediaType);
-    }
-    const config = manifest.isArtifact ? undefined : await this.#config(manifest, signal);
-    if (architecture !== undefined) checkArchitecture(config ?? noConfig, architecture);
+    const { manifest, config } = await resolveImage(this.#settings, signal, this.#log);
     if (config) {
-      refuseBootable(config);
-      this.#labels = labelsFromEnv(config.env);
+      refuseBootable(config.read);
+      this.#labels = labelsFromEnv(config.read.env);
     }
     return manifest;
   }
-
-  async #config({ config }: ImageManifest, signal: AbortSignal): Promise<ImageConfig> {
-    try {
-      const body = await this.#settings.store.blob(config, 0, signal);
-      const bytes = await readSmall(body, longestConfig, "the image configuration");
-      checkDigest(bytes, config.digest, "the image configuration");
-      return readConfig(bytes);
-    } catch (cause) {
-      throw saying("Error retrieving image", cause);
-    }
-  }
-}
-
-const noConfig: ImageConfig = { architecture: "", env: [], labels: {} };
-
-/** The same fault with upstream's words in front. An abort stays what it is. */
-function saying(words: string, cause: unknown): unknown {
-  if (!(cause instanceof Fault)) return cause;
-  const { code, message } = faultOf(cause);
-  return new Fault(code, `${words}: ${message}`, { cause });
 }
 
 /** The stream without its first bytes. */

@@ -9,6 +9,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   type Stats,
 } from "node:fs";
 import { codeOf } from "../../lib/syscalls.ts";
@@ -60,6 +61,11 @@ export class Folder {
         throw refused(`an entry would be written ${what} ${shownName(name)}`, cause);
       }
     }
+  }
+
+  /** What is below it, in no order. */
+  names(): Buffer[] {
+    return readdirSync(this.at(Buffer.from(".")), { encoding: "buffer" }) as unknown as Buffer[];
   }
 
   get mode(): number {

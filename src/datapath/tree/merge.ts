@@ -1,17 +1,13 @@
 // Moves a finished tree to where it belongs: what is there under the same name gives way, folders are joined.
-import { lstatSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
+import { lstatSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import type { Folder } from "./folders.ts";
 
 /** What its owner needs to write in a folder. */
 const ownerAll = 0o700;
 
-/** Names in the folder. */
-const namesIn = (folder: Folder): Buffer[] =>
-  readdirSync(folder.at(Buffer.from(".")), { encoding: "buffer" }) as unknown as Buffer[];
-
 /** Leaves `from` empty. Both on one file system. @throws the errno */
 export function moveInto(from: Folder, to: Folder): void {
-  for (const name of namesIn(from)) {
+  for (const name of from.names()) {
     const isFolder = lstatSync(from.at(name)).isDirectory();
     const there = to.look(name);
     if (there?.isDirectory() && isFolder) {

@@ -1,6 +1,7 @@
 // One container's life: its image, its configuration, its turn, its process; and again after it ended, if its pod says so.
 import { once } from "node:events";
-import { runOnce } from "./container-start.ts";
+import { argvInImage, argvOfOwn, imageOf } from "./container-image.ts";
+import { runOnce, type Program } from "./container-start.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
 import { ConfigMissing, environmentOf, expand } from "./environment.ts";
 import { shownPod, type Pod, type Terminated } from "./pod-types.ts";
@@ -23,7 +24,7 @@ export async function runContainer(about: ContainerWorld, facts: ContainerFacts,
       await waitToRestart(about, facts, ended, delayMs, finishedMs + delayMs - clock.now());
       history = afterRestart(history, finishedMs, clock.now(), backoff);
     }
-    const { argv, env } = await resolve(about, facts, ended !== undefined);
+    const program = await resolve(about, facts, ended !== undefined);
     const volumes = await about.enter();
     try {
       signal.throwIfAborted();
@@ -31,7 +32,7 @@ export async function runContainer(about: ContainerWorld, facts: ContainerFacts,
         facts.lastState = { terminated: ended };
         facts.restartCount += 1;
       }
-      facts.state = { terminated: await runOnce(about, facts, argv, env, volumes) };
+      facts.state = { terminated: await runOnce(about, facts, program, volumes) };
       facts.endedMs = clock.now();
       await about.publish();
     } finally {
@@ -65,27 +66,20 @@ async function waitToRestart(
 }
 
 /** Waits until image and environment are known. @param hasRun then the old state stays in sight meanwhile */
-async function resolve(
-  about: ContainerWorld,
-  facts: ContainerFacts,
-  hasRun: boolean,
-): Promise<{ argv: string[]; env: Map<string, string> }> {
+async function resolve(about: ContainerWorld, facts: ContainerFacts, hasRun: boolean): Promise<Program> {
   const { world, signal } = about;
   const { container } = facts;
-  await findImage(about, facts);
+  const image = await imageOf(about, facts);
   for (;;) {
     try {
       const { namespace = "" } = about.pod().metadata;
-      const env = environmentOf(about.pod(), container, about.podIp, {
-        secret: (name) => world.secrets.get({ namespace, name }),
-        configMap: (name) => world.configMaps.get({ namespace, name }),
-      });
-      const entry = container.command ?? [];
-      const start =
-        entry.length > 0
-          ? [...(world.images[entry[0] ?? ""] ?? entry.slice(0, 1)), ...entry.slice(1)]
-          : (world.images[container.image] ?? []);
-      return { env, argv: [...start, ...(container.args ?? [])].map((word) => expand(word, env)) };
+      const sources = {
+        secret: (name: string) => world.secrets.get({ namespace, name }),
+        configMap: (name: string) => world.configMaps.get({ namespace, name }),
+      };
+      const env = environmentOf(about.pod(), container, about.podIp, sources, image?.config.env);
+      const argv = image ? argvInImage(container, image.config) : argvOfOwn(container, world.images);
+      return { env, argv: argv.map((word) => expand(word, env)), image };
     } catch (cause) {
       if (!(cause instanceof ConfigMissing)) throw cause;
       const changed = once(world.changes, "change", { signal });
@@ -97,24 +91,5 @@ async function resolve(
       await about.publish();
       await changed;
     }
-  }
-}
-
-/** An image nobody told us about may be told later (the rows belong to our caller): asked again with growing delays. */
-async function findImage(about: ContainerWorld, facts: ContainerFacts): Promise<void> {
-  const { world, signal } = about;
-  const { image } = facts.container;
-  for (let failures = 1; !world.images[image]; failures += 1) {
-    const why = `image "${image}" is not one this node has`;
-    if (failures === 1) {
-      tell(about, facts, "Failed", `Failed to pull image "${image}": ${why}`, "Warning");
-      tell(about, facts, "Failed", "Error: ErrImagePull", "Warning");
-      facts.state = { waiting: { reason: "ErrImagePull", message: why } };
-      await about.publish();
-    }
-    tell(about, facts, "BackOff", `Back-off pulling image "${image}"`);
-    facts.state = { waiting: { reason: "ImagePullBackOff", message: `Back-off pulling image "${image}"` } };
-    await about.publish();
-    await world.clock.sleep(Math.min(world.backoff.capMs, world.backoff.baseMs * 2 ** Math.min(failures, 20)), signal);
   }
 }

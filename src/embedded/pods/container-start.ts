@@ -1,14 +1,17 @@
 // One run of a container: from its process being built to its exit, its last words read.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { additiveEnv, podPaths, podUser } from "../../contract/paths.ts";
+import { additiveEnv, podPaths } from "../../contract/paths.ts";
 import { stamp } from "../../lib/clock.ts";
 import { parseQuantity } from "../../lib/quantity.ts";
+import type { HeldImage } from "../images/index.ts";
+import { identityOf } from "./container-identity.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
+import { imageShellMounts } from "./image-shell.ts";
 import { bindOf, launch, processFile, type Exit, type Mount, type Started } from "./launch.ts";
 import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
-import type { Container, Pod, Terminated } from "./pod-types.ts";
+import type { Terminated } from "./pod-types.ts";
 import { hostsFileFor } from "./pod-hosts.ts";
 import type { PodVolumesMade } from "./pod-volumes.ts";
 import { isAsked, probeReadiness } from "./probes.ts";
@@ -19,12 +22,19 @@ import { containerFolder } from "./world.ts";
 /** This run's log and the one before. */
 const logsKept = 2;
 
+/** What is started. */
+export interface Program {
+  argv: string[];
+  env: Map<string, string>;
+  /** Whose files it sees; absent for a program of this machine. */
+  image: HeldImage | undefined;
+}
+
 /** From start to exit. */
 export async function runOnce(
   about: ContainerWorld,
   facts: ContainerFacts,
-  argv: string[],
-  env: Map<string, string>,
+  { argv, env, image }: Program,
   volumes: PodVolumesMade,
 ): Promise<Terminated> {
   const { world, uid } = about;
@@ -53,7 +63,6 @@ export async function runOnce(
   });
   const memoryLimit = parseQuantity(container.resources?.limits?.memory ?? "");
   const group = memoryLimit ? await world.memory?.make(`${uid}-${container.name}`, memoryLimit) : undefined;
-  tell(about, facts, "Pulled", `Container image "${container.image}" already present on machine`);
   try {
     if (volumes.volumeBytes !== undefined && world.volumes.road === "folder") {
       env.set(additiveEnv.volumeBytes, String(volumes.volumeBytes));
@@ -61,9 +70,10 @@ export async function runOnce(
     const { podIp } = about;
     const hostsFile = await hostsFileFor({ pod: about.pod(), podIp, hostsFile: world.hostsFile, folder });
     if (hostsFile && world.volumes.road === "folder") env.set(additiveEnv.hosts, hostsFile);
+    if (argv.length === 0) throw new Error("no command specified");
     const started = await launch({
-      ...identityOf(about.pod(), container),
-      ...volumesOf(about, facts, volumes, hostsFile),
+      ...identityOf(about.pod(), container, image?.config),
+      ...(await volumesOf(about, facts, volumes, { hostsFile, inImage: image !== undefined })),
       road: world.volumes.road,
       folder,
       argv,
@@ -72,6 +82,7 @@ export async function runOnce(
       onOutput: (stream) => writer.copy(stream),
       extraCapability: world.extraCapability,
       joinFile: group?.joinFile,
+      imageRoot: image?.root,
     });
     tell(about, facts, "Created", `Created container ${container.name}`);
     const ending = endWith(about, facts, started);
@@ -170,34 +181,18 @@ function endWith(about: ContainerWorld, facts: ContainerFacts, started: Started)
   return over;
 }
 
-/** An image's own user where the pod names none: CDI's images run as 1001. */
-const imageUser = 1001;
-
-function identityOf({ spec }: Pod, { securityContext, workingDir }: Container) {
-  const shared = spec.securityContext ?? {};
-  const uid = securityContext?.runAsUser ?? shared.runAsUser ?? imageUser;
-  const gid = securityContext?.runAsGroup ?? shared.runAsGroup ?? (uid === podUser ? podUser : uid);
-  const groups = [...(shared.fsGroup === undefined ? [] : [shared.fsGroup]), ...(shared.supplementalGroups ?? [])];
-  return {
-    uid,
-    gid,
-    groups,
-    readOnlyRoot: securityContext?.readOnlyRootFilesystem === true,
-    workingDir: workingDir ?? "/",
-  };
-}
-
-function volumesOf(
+async function volumesOf(
   { world }: ContainerWorld,
   { container }: ContainerFacts,
   volumes: PodVolumesMade,
-  hostsFile: string | undefined,
+  { hostsFile, inImage }: { hostsFile: string | undefined; inImage: boolean },
 ) {
   const isDevice = world.volumes.road === "device";
   const depth = ({ at }: Mount): number => at.split("/").length;
-  const hosts = hostsFile && world.hasHosts ? [bindOf(hostsFile, "/etc/hosts", true)] : [];
+  const hosts = hostsFile && (world.hasHosts || inImage) ? [bindOf(hostsFile, "/etc/hosts", true)] : [];
+  const shared = inImage ? await imageShellMounts() : world.sharedMounts;
   // Outer paths first: a checkout below /tmp is seen in a pod that mounts its own there.
-  const mounts = [...(isDevice ? [...world.sharedMounts, ...hosts] : []), ...volumes.mountsFor(container)].toSorted(
+  const mounts = [...(isDevice ? [...shared, ...hosts] : []), ...volumes.mountsFor(container)].toSorted(
     (a, b) => depth(a) - depth(b),
   );
   return { mounts, fileLimitBytes: isDevice ? undefined : volumes.fileLimitBytes };

@@ -13,12 +13,25 @@ export interface EnvSources {
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** @throws ConfigMissing naming the object or key that is not there */
-export function environmentOf(pod: Pod, container: Container, podIp: string, sources: EnvSources): Map<string, string> {
+/**
+ * @param imageEnv lines "NAME=value" of the image it runs in; what the pod says goes before them
+ * @throws ConfigMissing naming the object or key that is not there
+ */
+export function environmentOf(
+  pod: Pod,
+  container: Container,
+  podIp: string,
+  sources: EnvSources,
+  imageEnv: readonly string[] = [],
+): Map<string, string> {
   const env = new Map<string, string>([
     ["PATH", defaultPath],
-    ["HOSTNAME", pod.metadata.name ?? ""],
     ["HOME", "/"],
+    ...imageEnv.map((line): [string, string] => {
+      const at = line.indexOf("=");
+      return [line.slice(0, at), line.slice(at + 1)];
+    }),
+    ["HOSTNAME", pod.metadata.name ?? ""],
     [additiveEnv.podIp, podIp],
   ]);
   for (const { prefix = "", secretRef, configMapRef } of container.envFrom ?? []) {

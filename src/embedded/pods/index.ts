@@ -3,10 +3,11 @@ import { EventEmitter } from "node:events";
 import { access, chmod, mkdir, realpath, rm } from "node:fs/promises";
 import { kinds } from "../../api/kinds.ts";
 import type { KindRef, KubeObject } from "../../api/meta.ts";
-import { startCache, type Cache, type KubeClient } from "../../kube/index.ts";
+import { isNotFound, startCache, type Cache, type KubeClient } from "../../kube/index.ts";
 import type { BackoffShape } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import { openImages, type Images } from "../images/index.ts";
 import { createTeller } from "../tell.ts";
 import type { PodLogs } from "../types.ts";
 import type { Volumes } from "../volumes/index.ts";
@@ -31,6 +32,8 @@ export interface PodsOptions {
   appDirs: readonly string[];
   /** Image name (or, for pods that give a command, its first word) -> program and first arguments. */
   images: Readonly<Record<string, readonly string[]>>;
+  /** How images of others are had, and where they lie; absent: pods that want one wait. Device road only. */
+  pull?: { puller: readonly string[]; dir: string };
   /** Pods whose containers run at once; the others wait, oldest first. */
   maxRunning: number;
   backoff: BackoffShape;
@@ -86,6 +89,7 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
     clock,
     log,
     images: options.images,
+    pulled: await openPulled(options),
     slots: createSlots(options.maxRunning),
     addresses: createAddresses(),
     memory: options.memoryLimits === false ? undefined : await openMemoryGroups({ log }),
@@ -173,6 +177,22 @@ export async function startPods(options: PodsOptions): Promise<Pods> {
       await teller.flush();
     },
   };
+}
+
+/** Images of others, where this machine can run programs in them. */
+async function openPulled({ pull, volumes, client, log }: PodsOptions): Promise<Images | undefined> {
+  if (!pull || volumes.road !== "device") return undefined;
+  return await openImages({
+    ...pull,
+    log,
+    async insecureRegistries() {
+      const config = await client.get({ kind: kinds.cdiConfig, name: "config" }).catch((cause: unknown) => {
+        if (isNotFound(cause)) return undefined; // not even the kind
+        throw cause;
+      });
+      return (config as { spec?: { insecureRegistries?: string[] } } | undefined)?.spec?.insecureRegistries ?? [];
+    },
+  });
 }
 
 /** What is found out once at the start and holds for every container. */

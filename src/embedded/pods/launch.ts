@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { additiveEnv } from "../../contract/paths.ts";
 import type { Road } from "../volumes/index.ts";
-import { podScript } from "./pod-script.ts";
+import { innerScript, podScript } from "./pod-script.ts";
 import { childOf, recordProcess, signal } from "./processes.ts";
 
 /** One thing seen at a path of the container. `group`: fsGroup to hand it to. */
@@ -36,6 +36,8 @@ export interface Launch {
   onOutput(stream: Readable): void;
   /** No file may grow past this (folder road). */
   fileLimitBytes?: number | undefined;
+  /** Of the image it runs in, on the host; absent: it runs in this machine's own root. Device road only. */
+  imageRoot?: string | undefined;
   /** Of the memory group it is to live in. */
   joinFile?: string | undefined;
 }
@@ -94,6 +96,8 @@ function spawnIsolated(wanted: Launch, root: string): ChildProcess {
     seal,
     wanted.workingDir,
     ...identity,
+    wanted.imageRoot ?? "",
+    innerScript,
     ...rows,
     "--",
     ...wanted.argv,

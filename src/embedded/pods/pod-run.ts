@@ -165,6 +165,7 @@ export function startPodRun(world: World, first: Pod): PodRun {
   async function cleanUp(): Promise<void> {
     await publish();
     await volumes?.release();
+    await world.pulled?.letGo(uid);
     world.addresses.give(podIp);
     // What it has in its emptyDirs is there when the node goes on with it.
     const goesOn = ending?.tells === false;

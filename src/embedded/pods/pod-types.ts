@@ -45,6 +45,7 @@ export interface Probe {
 export interface Container {
   name: string;
   image: string;
+  imagePullPolicy?: string;
   command?: string[];
   args?: string[];
   workingDir?: string;
@@ -64,6 +65,8 @@ export interface PodSpec {
   restartPolicy?: "Always" | "OnFailure" | "Never";
   terminationGracePeriodSeconds?: number;
   securityContext?: { runAsUser?: number; runAsGroup?: number; fsGroup?: number; supplementalGroups?: number[] };
+  nodeSelector?: Readonly<Record<string, string>>;
+  imagePullSecrets?: { name?: string }[];
   volumes?: PodVolume[];
   initContainers?: Container[];
   containers: Container[];

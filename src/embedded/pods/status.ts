@@ -10,6 +10,8 @@ export interface ContainerFacts {
   state: ContainerState;
   lastState: ContainerState;
   containerId?: string;
+  /** host/repository@digest, of an image that was pulled. */
+  imageId?: string;
   /** What its readiness probe says; absent where there is none. */
   probed?: boolean;
   /** When it ended last, ms: the API's times are whole seconds. */
@@ -73,7 +75,7 @@ function containerStatus({ container, ...facts }: ContainerFacts, isInit: boolea
   return {
     name: container.name,
     image: container.image,
-    imageID: facts.containerId ? container.image : "",
+    imageID: facts.imageId ?? (facts.containerId ? container.image : ""),
     ready: isInit ? terminated?.exitCode === 0 : isReady(facts),
     started: running !== undefined,
     restartCount: facts.restartCount,

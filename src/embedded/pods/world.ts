@@ -5,6 +5,7 @@ import type { KubeClient } from "../../kube/index.ts";
 import type { BackoffShape } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
+import type { Images } from "../images/index.ts";
 import type { Teller } from "../tell.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Mount } from "./launch.ts";
@@ -18,6 +19,8 @@ export interface World extends VolumeSources {
   /** Real path. Holds one folder per pod, named by uid. */
   dir: string;
   images: Readonly<Record<string, readonly string[]>>;
+  /** Images of others; absent where this node runs none. */
+  pulled: Images | undefined;
   slots: Slots;
   addresses: Addresses;
   /** Absent where memory limits are not wanted. */

@@ -61,6 +61,7 @@ export async function startTestNode(
       backoff: kubeletBackoff,
       ...options,
       dir: join(dir, "pods"),
+      ...(options.pull ? { pull: { ...options.pull, dir: join(dir, "images") } } : {}),
     });
     const scheduler = await startScheduler({ ...shared, nodeName: "embedded" });
     return { volumes, pods, scheduler };

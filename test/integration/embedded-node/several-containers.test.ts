@@ -173,7 +173,7 @@ describe.each(roads)("on the %s road", (road) => {
     await expect.poll(() => logOf(node, "kept", { container: "b" })).toBe("left\n");
     await node.restart();
     await untilPod(node, "kept", (pod) => named(pod, "b")?.state.terminated?.exitCode === 0);
-    expect(await logOf(node, "kept", { container: "a" })).toBe("init\n");
+    await expect.poll(() => logOf(node, "kept", { container: "a" })).toBe("init\n");
     await node.client.delete({ kind: kinds.pod, namespace: "default", name: "kept" });
     await untilPod(node, "kept", gone);
   });
