@@ -1,5 +1,6 @@
 // The server's sockets: on the loopback alone, both families, by address. The image under import has no /etc/hosts that would
-// tell what "localhost" is, and the importer's may name either.
+// tell what "localhost" is, and the importer's may name either. In embedded mode, where pods share a network, it is the pod's own
+// address.
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Log } from "../src/lib/log.ts";
@@ -10,19 +11,26 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-const addresses = ["127.0.0.1", "::1"];
+const loopback = ["127.0.0.1", "::1"];
 /** A kernel, or a network namespace, without that family. */
 const familyMissing = ["EADDRNOTAVAIL", "EAFNOSUPPORT"];
 
-/** @param port 0 for any that is free on the first family. @throws Error when it listens nowhere or the port is taken */
-export async function listen(port: number, served: Served, log: Log): Promise<Listening> {
+export interface Where {
+  /** 0 for any that is free on the first family. */
+  readonly port: number;
+  /** The pod's own loopback address; absent: the loopback's. */
+  readonly address?: string | undefined;
+}
+
+/** @throws Error when it listens nowhere or the port is taken */
+export async function listen({ port, address: own }: Where, served: Served, log: Log): Promise<Listening> {
   const servers: Server[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(servers.map(closeServer));
   };
   let missing: unknown;
   let bound = port;
-  for (const address of addresses) {
+  for (const address of own ? [own] : loopback) {
     const server = serverFor(served, log);
     try {
       await listenAt(server, address, bound);

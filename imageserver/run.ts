@@ -1,6 +1,7 @@
 // The image server: checks the image it stands in, serves its disk, says so in the ready file, and ends on the done file.
 import { access, rename, rm, writeFile } from "node:fs/promises";
 import { failureFileOf, type ServerFailure } from "../src/contract/node-pull.ts";
+import { additiveEnv } from "../src/contract/paths.ts";
 import type { Clock } from "../src/lib/clock.ts";
 import { faultOf, type Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
@@ -48,7 +49,11 @@ async function serve({ flags, env, root, clock, log, signal, onListening }: Serv
   const file = await openDiskFile(flags.imageDir, root);
   try {
     const lines = Object.entries(env).map(([name, value]) => `${name}=${value ?? ""}`);
-    const server = await listen(flags.port, { file, info: { env: lines, file: file.id } }, log);
+    const server = await listen(
+      { port: flags.port, address: env[additiveEnv.podIp] },
+      { file, info: { env: lines, file: file.id } },
+      log,
+    );
     try {
       if (readyFile !== undefined) await place(readyFile, file.name);
       log.info("Serving", { file: file.name, sizeBytes: file.sizeBytes, port: server.port });

@@ -1,0 +1,139 @@
+// DataVolumes filled by node pull on an embedded cluster, out of a real registry: the node pulls the image, a server inside it
+// hands its disk to the importer.
+import { execFileSync } from "node:child_process";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Pod } from "../../src/api/core.ts";
+import type { DataVolume } from "../../src/api/data-volume.ts";
+import { kinds } from "../../src/api/kinds.ts";
+import type { Embedded } from "../../src/embedded/index.ts";
+import { conditionOf, diskOf, history, holdsImage, isReady, phaseIs, startCluster } from "../support/cluster.ts";
+import { buildImage, diskImage, packLayer } from "../support/container-disk.ts";
+import { makeFolder } from "../support/loop.ts";
+import { noRegistry, startRegistry, type Registry } from "../support/registry.ts";
+import { markedSecret } from "../support/secret-scan.ts";
+import { makeSparseImage } from "../support/sparse-image.ts";
+
+const mib = 1024 * 1024;
+const disk = makeSparseImage(6 * mib, 40, 83);
+const login = { user: "maria", password: markedSecret("registry") };
+const isRoot = process.getuid?.() === 0;
+const release: (() => Promise<void>)[] = [];
+const atEnd = (act: () => Promise<void>): number => release.push(act);
+let cluster: Embedded & { dir: string };
+let plain: Registry;
+let secured: Registry;
+
+async function pullInto(name: string, image: string, volumeMode = "Filesystem"): Promise<void> {
+  const { apiVersion, kind } = kinds.dataVolume;
+  const pvc = { accessModes: ["ReadWriteOnce"], volumeMode, resources: { requests: { storage: "16Mi" } } };
+  const source = { registry: { url: `docker://${image}`, pullMethod: "node" } };
+  const metadata = { name, namespace: "default" };
+  await cluster.client.create({ apiVersion, kind, metadata, spec: { source, pvc } }, kinds.dataVolume);
+}
+const ended = (dv: DataVolume): boolean => phaseIs("Failed")(dv) || (phaseIs("Succeeded")(dv) && isReady(dv));
+const lastOf = async (name: string, until = ended): Promise<DataVolume> => {
+  const last = (await history<DataVolume>(cluster, kinds.dataVolume, name, until)).at(-1);
+  if (!last) throw new Error(`${name} was never seen`);
+  return last;
+};
+async function expectFilled(name: string): Promise<DataVolume> {
+  const last = await lastOf(name);
+  expect({ name, phase: last.status?.phase, running: conditionOf(last, "Running")?.message }).toMatchObject({
+    phase: "Succeeded",
+  });
+  expect(holdsImage((await diskOf(cluster, name)) ?? Buffer.alloc(0), disk)).toBe(true);
+  return last;
+}
+
+describe.skipIf(!isRoot || noRegistry !== undefined)("node pull", () => {
+  beforeAll(async () => {
+    cluster = await startCluster(atEnd, { maxRunning: 4 });
+    plain = await startRegistry({}, atEnd);
+    secured = await startRegistry({ store: plain.store, basic: login }, atEnd);
+    const folder = await makeFolder("cdi-node-pull-", atEnd);
+    await writeFile(join(folder, "disk.img"), disk);
+    execFileSync("qemu-img", ["convert", "-c", "-O", "qcow2", join(folder, "disk.img"), join(folder, "disk.qcow2")]);
+    const qcow2 = await readFile(join(folder, "disk.qcow2"));
+    const env = ["INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=u1.medium", "NODE_OPTIONS=--no-such-option"];
+    await plain.push("vm/disk", "1", await diskImage(qcow2, { env }, "disk/my disk.qcow2"));
+    await plain.push("vm/raw", "1", await diskImage(disk));
+    const two = await packLayer({ "disk/": "", "disk/a.img": disk, "disk/b.img": disk });
+    await plain.push("vm/two-disks", "1", buildImage({ layers: [two] }));
+    const bootable = await packLayer({ "ostree/": "", "disk/": "", "disk/a.img": disk });
+    await plain.push("vm/bootable", "1", buildImage({ layers: [bootable] }));
+  }, 60_000);
+  afterAll(async () => {
+    for (const act of release.reverse()) await act();
+  });
+
+  test("a qcow2 with its labels, a raw disk, and one onto a block device, all at once", async () => {
+    await pullInto("labelled", `${plain.host}/vm/disk:1`);
+    await pullInto("raw", `${plain.host}/vm/raw:1`);
+    await pullInto("block", `${plain.host}/vm/raw:1`, "Block");
+    const { metadata } = await expectFilled("labelled");
+    expect(metadata.labels).toMatchObject({ "instancetype.kubevirt.io/default-instancetype": "u1.medium" });
+    await expectFilled("raw");
+    await expectFilled("block");
+    // With the pods go what the node pulled for them.
+    await expect.poll(() => readdir(join(cluster.dir, "images")), { timeout: 20_000 }).toEqual([]);
+  });
+
+  test("the pod: an init container, then importer and server side by side", async () => {
+    await pullInto("seen", `${plain.host}/vm/raw:1`);
+    const of = (pod: Pod, wanted: string) => pod.status?.containerStatuses?.find(({ name }) => name === wanted);
+    const done = (pod: Pod): boolean => of(pod, "importer")?.state?.terminated !== undefined;
+    const states = await history<Pod>(cluster, kinds.pod, "importer-seen", done);
+    const last = states.at(-1);
+    expect(last?.status?.initContainerStatuses).toMatchObject([
+      { name: "init", restartCount: 0, state: { terminated: { exitCode: 0, reason: "Completed" } } },
+    ]);
+    expect(last && of(last, "importer")).toMatchObject({
+      restartCount: 0,
+      state: { terminated: { exitCode: 0, message: expect.stringContaining("Import Complete") as string } },
+    });
+    const served = states.map((pod) => of(pod, "server")).find((status) => status?.state?.running);
+    expect(served).toMatchObject({
+      restartCount: 0,
+      image: `${plain.host}/vm/raw:1`,
+      imageID: expect.stringMatching(new RegExp(`^${plain.host}/vm/raw@sha256:[0-9a-f]{64}$`)) as string,
+    });
+    await expectFilled("seen");
+  });
+
+  test("a registry that wants credentials: the node has them by imagePullSecrets, and says so without", async () => {
+    const image = `${secured.host}/vm/raw:1`;
+    await pullInto("no-login", image);
+    const last = await lastOf(
+      "no-login",
+      (dv) => ended(dv) || conditionOf(dv, "Running")?.reason === "ImagePullFailed",
+    );
+    expect(conditionOf(last, "Running")?.message).toBe(`failed to pull image: ${image}`);
+    const auth = Buffer.from(`${login.user}:${login.password}`).toString("base64");
+    const secret = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "pull", namespace: "default" },
+      type: "kubernetes.io/dockerconfigjson",
+      stringData: { ".dockerconfigjson": JSON.stringify({ auths: { [secured.host]: { auth } } }) },
+    };
+    await cluster.client.create(secret, kinds.secret);
+    const config = { kind: kinds.cdiConfig, name: "config" };
+    await cluster.client.patch(config, { spec: { imagePullSecrets: [{ name: "pull" }] } }, { type: "merge" });
+    await expect
+      .poll(async () => ((await cluster.client.get(config)) as { status?: object } | undefined)?.status)
+      .toMatchObject({ imagePullSecrets: [{ name: "pull" }] });
+    await pullInto("login", image);
+    await expectFilled("login");
+  });
+
+  test.each([
+    { name: "two-disks", says: "image directory contains more than one file" },
+    { name: "bootable", says: "bootc image detected" },
+  ])("an image that holds no one disk is told: $name", async ({ name, says }) => {
+    await pullInto(name, `${plain.host}/vm/${name}:1`);
+    const last = await lastOf(name, (dv) => (conditionOf(dv, "Running")?.message ?? "").includes(says));
+    expect(last.status?.phase).not.toBe("Succeeded");
+  });
+});
