@@ -1,10 +1,11 @@
 // The importer out of the image's root file system, as a node runs it: chroot, uid 107 without capabilities, read-only
 // root, and no more than the environment and mounts of interfaces/importer.md.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test, type TestContext } from "vitest";
+import { copyCommand, nodePull, serverCommand } from "../../src/contract/node-pull.ts";
 import {
   anEnv,
   makeFolder,
@@ -65,17 +66,22 @@ if [ -n "$DEVICE" ]; then
   chown 107:107 "$STAGE/root/dev/cdi-block-volume"
 fi
 mount -o remount,ro "$STAGE/root/dev"
-for name in data scratch; do
+for name in data scratch shared; do
   if [ -d "$STAGE/$name" ]; then mount --bind "$STAGE/$name" "$STAGE/root/$name"; fi
 done
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin $POD_ENV chroot "$STAGE/root" \
   /usr/bin/setpriv --reuid 107 --regid 107 --clear-groups --bounding-set -all --no-new-privs \
-  /usr/bin/cdi-importer -alsologtostderr -v=1
+  $PROGRAM
 `;
+const importerProgram = "/usr/bin/cdi-importer -alsologtostderr -v=1";
 
 interface Container {
   readonly stage: string;
-  readonly run: (env: Record<string, string>) => Promise<{ exit: number | null; message: unknown; log: string }>;
+  /** @param program of the image, with its arguments. Default the importer */
+  readonly run: (
+    env: Record<string, string>,
+    program?: string,
+  ) => Promise<{ exit: number | null; message: unknown; log: string }>;
 }
 
 async function makeContainer(volumes: readonly string[], device = ""): Promise<Container> {
@@ -92,12 +98,12 @@ async function makeContainer(volumes: readonly string[], device = ""): Promise<C
   await chown(join(stage, "termination-log"), 107, 107);
   return {
     stage,
-    run(podEnv) {
+    run(podEnv, PROGRAM = importerProgram) {
       const POD_ENV = Object.entries(podEnv)
         .map(([name, value]) => `${name}=${value}`)
         .join(" ");
       const { PATH = "" } = process.env;
-      const env = { PATH: `${PATH}:/usr/sbin:/sbin`, STAGE: stage, IMAGE: rootfs, DEVICE: device, POD_ENV };
+      const env = { PATH: `${PATH}:/usr/sbin:/sbin`, STAGE: stage, IMAGE: rootfs, DEVICE: device, POD_ENV, PROGRAM };
       const child = spawn("unshare", ["-m", "sh", "-c", asContainer], { env, stdio: ["ignore", "ignore", "pipe"] });
       let log = "";
       child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()));
@@ -147,6 +153,23 @@ test("without scratch a qcow2 whose tables come too late asks for it, and a miss
   const missed = await second.run(anEnv({ endpoint: `${server.url}/ranges/none.img`, imageSize: "24Mi" }));
   const message = "Unable to connect to http data source: expected status code 200, got 404. Status: 404 Not Found";
   expect(missed, missed.log).toMatchObject({ exit: 77, message });
+});
+
+test("what a node pull's init container copies starts where there is nothing else", async (context) => {
+  needImage(context);
+  const { stage, run } = await makeContainer(["shared"]);
+  const [, ...args] = copyCommand;
+  const copied = await run({}, [nodePull.program, ...args].join(" "));
+  expect(copied, copied.log).toMatchObject({ exit: 0 });
+  const empty = join(stage, "empty");
+  await mkdir(join(empty, "shared"), { recursive: true });
+  const [loader = "", ...rest] = serverCommand;
+  const script = 'mount --bind "$1" "$2/shared"; shift; exec setpriv --no-new-privs chroot --userspec=107:107 "$@"';
+  const inside = ["-m", "sh", "-c", script, "container", join(stage, "shared"), empty, loader, ...rest.slice(0, 4)];
+  const said = spawnSync("unshare", [...inside, "-h"], { encoding: "utf8" });
+  expect(said).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Usage of cdi-containerimage-server/) });
+  const { mode, uid } = await stat(join(stage, "shared/node"));
+  expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o755, uid: 107 });
 });
 
 /** A loop device full of old bytes, released when the test ends. */

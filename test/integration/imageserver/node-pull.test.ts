@@ -1,9 +1,11 @@
 // Both halves of a node pull: the image server inside an image that holds nothing but a disk, and the built importer beside it.
+import { execFileSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { findTool } from "../../../src/datapath/index.ts";
 import {
   anEnv,
   ensureBuilt,
@@ -62,6 +64,22 @@ test.each([
   const ended = await server.ended;
   expect(ended, ended.log).toMatchObject({ exit: 0 });
   expect((await readdir(pod.at("shared"))).toSorted()).toEqual(["lib", "node", "server.mjs"]);
+});
+
+test("libcurl reads it, by which upstream's importer does: HEAD, then ranges", async (context) => {
+  if (!findTool("curl")) return context.skip("curl is not installed");
+  const pod = await makeImagePod({ "disk.qcow2": images.qcow2 });
+  const server = startServer(pod);
+  const url = `http://localhost:${await server.port}/disk.qcow2`;
+  const file = await readFile(images.qcow2);
+  const curl = (...args: string[]): Buffer => execFileSync("curl", ["-sf", ...args, url]);
+  const head = curl("-I").toString();
+  expect(head).toMatch(
+    new RegExp(`^HTTP/1.1 200 OK.*^accept-ranges: bytes.*^content-length: ${file.length}\r$`, "ims"),
+  );
+  expect(curl("-r", "512-1023").equals(file.subarray(512, 1024))).toBe(true);
+  expect(curl("-r", `${file.length - 10}-`).equals(file.subarray(-10))).toBe(true);
+  expect(curl().equals(file)).toBe(true);
 });
 
 test.each<[when: string, disks: () => Record<string, string>, folders: string[], exit: number, text: string]>([
