@@ -2,7 +2,7 @@
 // tell what "localhost" is, and the importer's may name either. In embedded mode, where pods share a network, it is the pod's own
 // address.
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { isIPv4, type AddressInfo } from "node:net";
 import type { Log } from "../src/lib/log.ts";
 import { answer, type Served } from "./answer.ts";
 
@@ -11,26 +11,25 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-const loopback = ["127.0.0.1", "::1"];
+/**
+ * Where to listen. @param podIp in embedded mode the pod's own address, which its localhost is; taken from the image's environment
+ * on a cluster, so only a loopback address counts
+ */
+export const loopbacks = (podIp = ""): readonly string[] =>
+  isIPv4(podIp) && podIp.startsWith("127.") ? [podIp] : ["127.0.0.1", "::1"];
+
 /** A kernel, or a network namespace, without that family. */
 const familyMissing = ["EADDRNOTAVAIL", "EAFNOSUPPORT"];
 
-export interface Where {
-  /** 0 for any that is free on the first family. */
-  readonly port: number;
-  /** The pod's own loopback address; absent: the loopback's. */
-  readonly address?: string | undefined;
-}
-
-/** @throws Error when it listens nowhere or the port is taken */
-export async function listen({ port, address: own }: Where, served: Served, log: Log): Promise<Listening> {
+/** @param port 0 for any that is free on the first address. @throws Error when it listens nowhere or the port is taken */
+export async function listen(addresses: readonly string[], port: number, served: Served, log: Log): Promise<Listening> {
   const servers: Server[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(servers.map(closeServer));
   };
   let missing: unknown;
   let bound = port;
-  for (const address of own ? [own] : loopback) {
+  for (const address of addresses) {
     const server = serverFor(served, log);
     try {
       await listenAt(server, address, bound);

@@ -7,7 +7,7 @@ import { faultOf, type Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { openDiskFile } from "./disk-file.ts";
 import type { ServerFlags } from "./flags.ts";
-import { listen } from "./listen.ts";
+import { listen, loopbacks } from "./listen.ts";
 
 export interface ServerSurroundings {
   readonly flags: Pick<ServerFlags, "port" | "imageDir" | "readyFile" | "doneFile">;
@@ -50,7 +50,8 @@ async function serve({ flags, env, root, clock, log, signal, onListening }: Serv
   try {
     const lines = Object.entries(env).map(([name, value]) => `${name}=${value ?? ""}`);
     const server = await listen(
-      { port: flags.port, address: env[additiveEnv.podIp] },
+      loopbacks(env[additiveEnv.podIp]),
+      flags.port,
       { file, info: { env: lines, file: file.id } },
       log,
     );

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Pod } from "../../src/api/core.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
+import type { KubeObject } from "../../src/api/meta.ts";
 import type { Embedded } from "../../src/embedded/index.ts";
 import { conditionOf, diskOf, history, holdsImage, isReady, phaseIs, startCluster } from "../support/cluster.ts";
 import { buildImage, diskImage, packLayer } from "../support/container-disk.ts";
@@ -25,12 +26,15 @@ let cluster: Embedded & { dir: string };
 let plain: Registry;
 let secured: Registry;
 
-async function pullInto(name: string, image: string, volumeMode = "Filesystem"): Promise<void> {
+async function createVolume(name: string, spec: object): Promise<void> {
   const { apiVersion, kind } = kinds.dataVolume;
+  await cluster.client.create({ apiVersion, kind, metadata: { name, namespace: "default" }, spec }, kinds.dataVolume);
+}
+const claimOf = (name: string) => cluster.client.get({ kind: kinds.claim, namespace: "default", name });
+
+async function pullInto(name: string, image: string, volumeMode = "Filesystem"): Promise<void> {
   const pvc = { accessModes: ["ReadWriteOnce"], volumeMode, resources: { requests: { storage: "16Mi" } } };
-  const source = { registry: { url: `docker://${image}`, pullMethod: "node" } };
-  const metadata = { name, namespace: "default" };
-  await cluster.client.create({ apiVersion, kind, metadata, spec: { source, pvc } }, kinds.dataVolume);
+  await createVolume(name, { source: { registry: { url: `docker://${image}`, pullMethod: "node" } }, pvc });
 }
 const ended = (dv: DataVolume): boolean => phaseIs("Failed")(dv) || (phaseIs("Succeeded")(dv) && isReady(dv));
 const lastOf = async (name: string, until = ended): Promise<DataVolume> => {
@@ -78,6 +82,37 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("node pull", () => {
     await expectFilled("block");
     // With the pods go what the node pulled for them.
     await expect.poll(() => readdir(join(cluster.dir, "images")), { timeout: 20_000 }).toEqual([]);
+  });
+
+  test("a disk that is to be preallocated", async () => {
+    const source = { registry: { url: `docker://${plain.host}/vm/disk:1`, pullMethod: "node" } };
+    const storage = { resources: { requests: { storage: "16Mi" } } };
+    await createVolume("preallocated", { source, storage, preallocation: true });
+    await expectFilled("preallocated");
+    const claim = await claimOf("preallocated");
+    expect(claim?.metadata.annotations).toMatchObject({ "cdi.kubevirt.io/storage.preallocation": "true" });
+    expect(claim?.metadata.annotations).not.toHaveProperty("cdi.kubevirt.io/storage.import.requiresScratch");
+  });
+
+  test("an ImageStream: nobody owns the pod, which goes all the same, and lets the claim go", async () => {
+    const finalizer = "cdi.kubevirt.io/importImageStream";
+    const held = (claim: KubeObject): boolean => claim.metadata.finalizers?.includes(finalizer) ?? false;
+    const pvc = { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "16Mi" } } };
+    const source = { registry: { imageStream: `${plain.host}/vm/disk:1`, pullMethod: "node" } };
+    await createVolume("stream", { source, pvc });
+    const [[pod]] = await Promise.all([
+      history<Pod>(cluster, kinds.pod, "importer-stream", () => true),
+      history(cluster, kinds.claim, "stream", held),
+    ]);
+    expect(pod?.metadata).not.toHaveProperty("ownerReferences");
+    expect(pod?.metadata.annotations).toMatchObject({ "alpha.image.policy.openshift.io/resolve-names": "*" });
+    await expectFilled("stream");
+    const podNow = () => cluster.client.get({ kind: kinds.pod, namespace: "default", name: "importer-stream" });
+    await expect.poll(podNow, { timeout: 20_000 }).toBeUndefined();
+    await expect.poll(async () => (await claimOf("stream"))?.metadata.finalizers ?? []).not.toContain(finalizer);
+    expect((await claimOf("stream"))?.metadata.labels).toMatchObject({
+      "instancetype.kubevirt.io/default-instancetype": "u1.medium",
+    });
   });
 
   test("the pod: an init container, then importer and server side by side", async () => {

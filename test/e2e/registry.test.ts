@@ -161,6 +161,17 @@ describe.skipIf(noRegistry !== undefined)("DataVolumes from container images", (
     expect(conditionOf(last, "Running")?.message).toContain('no image found in image index for architecture "ppc64le"');
   });
 
+  const untilGone = (kind: KindRef, name: string) =>
+    expect.poll(() => cluster.client.get({ kind, namespace: "default", name }), { timeout: 20_000 }).toBeUndefined();
+
+  test("an ImageStream's DataVolume deleted while the image cannot be pulled: pod and claim go", async () => {
+    await imageVolume("stream-none", { imageStream: `${plain.host}/vm/none:1`, pullMethod: "node" });
+    await lastOf("stream-none", failing("ImageNotServed"));
+    await cluster.client.delete({ kind: kinds.dataVolume, namespace: "default", name: "stream-none" });
+    await untilGone(kinds.pod, "importer-stream-none");
+    await untilGone(kinds.claim, "stream-none");
+  });
+
   test("node pull of a tag that is not there: ImagePullFailed with the image's name, and tried for as long as it takes", async () => {
     await imageVolume("node-no-tag", { url: `docker://${plain.host}/vm/raw:9`, pullMethod: "node" });
     const last = await lastOf("node-no-tag", failing("ImageNotServed"));

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { rangeOf } from "../../../imageserver/answer.ts";
 import { copiesOf } from "../../../imageserver/copy.ts";
 import { readFlags } from "../../../imageserver/flags.ts";
+import { loopbacks } from "../../../imageserver/listen.ts";
 import { serverCommand } from "../../../src/contract/node-pull.ts";
 
 const none = {
@@ -56,6 +57,15 @@ test.each<[header: string | undefined, sizeBytes: number, range: ReturnType<type
   ["lines=1-2", 100, undefined],
 ])("range %s of %i bytes", (header, sizeBytes, range) => {
   expect(rangeOf(header, sizeBytes)).toEqual(range);
+});
+
+test.each([
+  ["nothing", undefined, ["127.0.0.1", "::1"]],
+  ["a pod of embedded mode", "127.4.5.6", ["127.4.5.6"]],
+  ["an image that would have the disk seen from outside", "0.0.0.0", ["127.0.0.1", "::1"]],
+  ["a name", "127.attacker.test", ["127.0.0.1", "::1"]],
+])("told by %s, it listens on the loopback", (_, podIp, addresses) => {
+  expect(loopbacks(podIp)).toEqual(addresses);
 });
 
 test.each([
