@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { PulledImage, RunConfig } from "../../contract/image-pull.ts";
 import type { Log } from "../../lib/log.ts";
+import { createSlots } from "../pods/slots.ts";
 import { runPull } from "./pull-process.ts";
 
 export type PullPolicy = "Always" | "IfNotPresent" | "Never";
@@ -68,11 +69,16 @@ interface Kept extends HeldImage {
   readonly users: Set<string>;
 }
 
+/** At once; registries count requests, and disks have one head. */
+const mostPulls = 4;
+
 export async function openImages(options: ImagesOptions): Promise<Images> {
   const { dir, puller, log } = options;
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const kept = new Set<Kept>();
+  const slots = createSlots(mostPulls);
+  let asked = 0;
   /** One pull of a name at a time: who waited finds it there. */
   const lines = new Map<string, Promise<unknown>>();
 
@@ -88,8 +94,9 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     try {
       const insecureRegistries = await options.insecureRegistries();
       const request = { image, folder, ...(architecture ? { architecture } : {}), insecureRegistries, auths, have };
+      const release = await slots.take(String((asked += 1)).padStart(12, "0"), signal);
       log.info("Pulling an image", { image });
-      const answer = await runPull(puller, request, signal);
+      const answer = await runPull(puller, request, signal).finally(release);
       if ("failed" in answer) throw refusalOf(image, answer.failed);
       ({ pulled } = answer);
     } catch (cause) {

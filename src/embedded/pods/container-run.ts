@@ -65,6 +65,8 @@ async function waitToRestart(
   await about.world.clock.sleep(leftMs, about.signal);
 }
 
+const noSidecars = "this node does not offer containers with a restartPolicy of their own (sidecars)";
+
 /** Waits until image and environment are known. @param hasRun then the old state stays in sight meanwhile */
 async function resolve(about: ContainerWorld, facts: ContainerFacts, hasRun: boolean): Promise<Program> {
   const { world, signal } = about;
@@ -72,6 +74,7 @@ async function resolve(about: ContainerWorld, facts: ContainerFacts, hasRun: boo
   const image = await imageOf(about, facts);
   for (;;) {
     try {
+      if (container.restartPolicy !== undefined) throw new ConfigMissing(noSidecars);
       const { namespace = "" } = about.pod().metadata;
       const sources = {
         secret: (name: string) => world.secrets.get({ namespace, name }),

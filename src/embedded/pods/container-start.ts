@@ -7,7 +7,7 @@ import { parseQuantity } from "../../lib/quantity.ts";
 import type { HeldImage } from "../images/index.ts";
 import { identityOf } from "./container-identity.ts";
 import { tell, type ContainerWorld } from "./container-world.ts";
-import { imageShellMounts } from "./image-shell.ts";
+import { imageMounts } from "./image-shell.ts";
 import { bindOf, launch, processFile, type Exit, type Mount, type Started } from "./launch.ts";
 import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
@@ -190,7 +190,7 @@ async function volumesOf(
   const isDevice = world.volumes.road === "device";
   const depth = ({ at }: Mount): number => at.split("/").length;
   const hosts = hostsFile && (world.hasHosts || inImage) ? [bindOf(hostsFile, "/etc/hosts", true)] : [];
-  const shared = inImage ? await imageShellMounts() : world.sharedMounts;
+  const shared = inImage ? await imageMounts() : world.sharedMounts;
   // Outer paths first: a checkout below /tmp is seen in a pod that mounts its own there.
   const mounts = [...(isDevice ? [...shared, ...hosts] : []), ...volumes.mountsFor(container)].toSorted(
     (a, b) => depth(a) - depth(b),

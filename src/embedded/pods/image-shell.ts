@@ -1,4 +1,5 @@
-// The shell that starts a program in an image: this machine's own, with its loader and libraries, since an image may have none.
+// What an image is lent by this machine: a shell that starts its program, with its loader and libraries, since it may have none;
+// and where names are looked up.
 import { realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { runTool } from "../run-tool.ts";
@@ -26,7 +27,7 @@ export function linkedIn(text: string): Linked {
 }
 
 /** @throws Error when this machine has no shell that could be taken along */
-export async function imageShellMounts(): Promise<Mount[]> {
+export async function imageMounts(): Promise<Mount[]> {
   const shell = await realpath("/bin/sh");
   // It fails for a program without libraries, which is then one that needs nothing else.
   const { loader, libraries } = linkedIn(
@@ -40,5 +41,7 @@ export async function imageShellMounts(): Promise<Mount[]> {
     ...(loader === undefined ? [] : [[loader, imageShell.loader] as [string, string]]),
     ...libraries.map((path): [string, string] => [path, join(imageShell.libraries, basename(path))]),
   ];
+  const resolver = await realpath("/etc/resolv.conf").catch(() => undefined); // a machine without one
+  if (resolver !== undefined) rows.push([resolver, "/etc/resolv.conf"]);
   return await Promise.all(rows.map(async ([from, to]) => bindOf(await realpath(from), to, true)));
 }

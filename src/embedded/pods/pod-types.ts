@@ -46,6 +46,8 @@ export interface Container {
   name: string;
   image: string;
   imagePullPolicy?: string;
+  /** Of an init container that is to stay ("Always"). */
+  restartPolicy?: string;
   command?: string[];
   args?: string[];
   workingDir?: string;

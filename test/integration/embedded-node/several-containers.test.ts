@@ -147,6 +147,18 @@ describe.each(roads)("on the %s road", (road) => {
     ]);
   });
 
+  test("an init container that is to stay is refused in words, and holds the pod", async () => {
+    const init = [{ ...worker("sidecar", "true"), restartPolicy: "Always" }];
+    await createPod(node, podOf("sidecar", { init, main: [worker("a", "true")] }));
+    const waits = (pod: Pod | undefined) =>
+      named(pod, "sidecar")?.state.waiting?.reason === "CreateContainerConfigError";
+    const pod = await untilPod(node, "sidecar", waits);
+    expect(named(pod, "sidecar")?.state.waiting?.message).toContain("does not offer containers with a restartPolicy");
+    expect(pod.status?.phase).toBe("Pending");
+    await node.client.delete({ kind: kinds.pod, namespace: "default", name: "sidecar" });
+    await untilPod(node, "sidecar", gone);
+  });
+
   test("one of two that fails starts again, the other is left alone and its end counts", async () => {
     const flag = `${root}/shared/flag`;
     const twice = `[ -e ${flag} ] || { touch ${flag}; printf broken > ${terminationLog}; exit 4; }; touch ${root}/shared/over`;
@@ -169,11 +181,11 @@ describe.each(roads)("on the %s road", (road) => {
     ];
     await createPod(node, podOf("kept", { init, main }));
     await untilPod(node, "kept", (pod) => pod?.status?.phase === "Running");
-    await expect.poll(() => logOf(node, "kept", { container: "a" })).toBe("init\n");
-    await expect.poll(() => logOf(node, "kept", { container: "b" })).toBe("left\n");
+    await expect.poll(() => logOf(node, "kept", { container: "a" }), { timeout: 10_000 }).toBe("init\n");
+    await expect.poll(() => logOf(node, "kept", { container: "b" }), { timeout: 10_000 }).toBe("left\n");
     await node.restart();
     await untilPod(node, "kept", (pod) => named(pod, "b")?.state.terminated?.exitCode === 0);
-    await expect.poll(() => logOf(node, "kept", { container: "a" })).toBe("init\n");
+    await expect.poll(() => logOf(node, "kept", { container: "a" }), { timeout: 10_000 }).toBe("init\n");
     await node.client.delete({ kind: kinds.pod, namespace: "default", name: "kept" });
     await untilPod(node, "kept", gone);
   });
