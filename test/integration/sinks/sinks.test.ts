@@ -331,6 +331,28 @@ describe("sink of a folder", () => {
     await second.discard();
     expect(await readdir(folder)).toEqual(["lost+found", "neighbour"]);
   });
+
+  test.skipIf(noLoops)(
+    "a volume that fills up past the page cache is TargetFull too, and nothing of it stays",
+    async () => {
+      const folder = await makeExt4(32 * MIB);
+      const sink = await filesystemSink({ folder });
+      await sink.begin(sink.availableBytes);
+      await writeFile(join(folder, "neighbour"), Buffer.alloc(16 * MIB, 1));
+      const full = { code: "TargetFull", message: expect.stringContaining("no space left on device") };
+      const pour = async (): Promise<void> => {
+        for (let at = 0; at + MIB <= sink.availableBytes; at += MIB) {
+          const part = handOn(largeBuffer().fill(7), MIB);
+          await sink.write(at, part).finally(() => giveBack(part));
+        }
+        await sink.commit();
+      };
+      await expect(pour()).rejects.toMatchObject(full);
+      await expect(sink.commit()).rejects.toMatchObject(full);
+      await sink.discard();
+      expect(await readdir(folder)).toEqual(["lost+found", "neighbour"]);
+    },
+  );
 });
 
 describe.skipIf(noLoops)("sink of a device", () => {
