@@ -12,6 +12,8 @@ export const annotations = {
   populatedFor: cdi("storage.populatedFor"),
   /** Presence: use a static volume whose claimRef names this DataVolume, if there is one. */
   checkStaticVolume: cdi("storage.checkStaticVolume"),
+  /** On a claim made for static volumes, until it is bound: their names, as JSON. */
+  persistentVolumeList: cdi("storage.persistentVolumeList"),
   /** Go bool text: a claim of the DataVolume's name may be adopted. */
   allowClaimAdoption: cdi("allowClaimAdoption"),
   /** "true" or "false": populator or legacy road. Written by us on every DataVolume that lacks it. */

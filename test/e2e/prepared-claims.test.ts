@@ -60,6 +60,18 @@ async function makeClaim(name: string, own: Record<string, string>): Promise<str
   return (await cluster.client.create(object, kinds.claim)).metadata.uid ?? "";
 }
 
+async function makeVolume(name: string, storageClassName: string, more: object = {}): Promise<void> {
+  const path = await makeFolder("cdi-volume-", (act) => release.push(act));
+  const [capacity, accessModes] = [{ storage: "32Mi" }, ["ReadWriteOnce"]];
+  const volume: KubeObject = {
+    apiVersion: "v1",
+    kind: "PersistentVolume",
+    metadata: { name },
+    spec: { capacity, accessModes, volumeMode: "Filesystem", storageClassName, local: { path }, ...more },
+  };
+  await cluster.client.create(volume, kinds.volume);
+}
+
 /** Nothing was filled: neither a worker nor a word of one. */
 async function expectTaken(name: string, uid: string): Promise<void> {
   const isBound = ({ status }: Claim): boolean => status?.phase === "Bound";
@@ -98,6 +110,19 @@ describe.concurrent("a claim prepared for its DataVolume", () => {
     await create(volumeFrom(source, name, plain, { [annotations.allowClaimAdoption]: "true" }));
     await until(name, phaseIs("Succeeded"));
     await expectTaken(name, uid);
+  });
+
+  test.for(names)("checkStaticVolume: one of %s takes the volume that names it", async (source, { expect }) => {
+    const name = `static-${source}`;
+    await makeVolume(`of-${name}`, "local", { claimRef: { namespace: "default", name } });
+    const volume = { kind: kinds.volume, name: `of-${name}` };
+    await expect.poll(() => cluster.client.get(volume)).toMatchObject({ status: { phase: "Available" } });
+    await create(volumeFrom(source, name, plain, { [annotations.checkStaticVolume]: "" }));
+    await until(name, phaseIs("Succeeded"));
+    const claim = (await claimOf(name)) as Claim;
+    expect(claim.spec.volumeName).toBe(`of-${name}`);
+    expect(claim.metadata.annotations?.[annotations.persistentVolumeList]).toBeUndefined();
+    await expectTaken(name, claim.metadata.uid ?? "");
   });
 
   test("allowClaimAdoption, and there is none: it is made and filled", async () => {
@@ -149,20 +174,7 @@ describe.concurrent("a class that is not there, with access modes", () => {
       await create(waiting(name, storageClassName, asStorage));
       await until(name, phaseIs("Pending"));
       expect(await claimOf(name)).toMatchObject({ status: { phase: "Pending" } });
-      const path = await makeFolder("cdi-volume-", (act) => release.push(act));
-      const volume: KubeObject = {
-        apiVersion: "v1",
-        kind: "PersistentVolume",
-        metadata: { name: `of-${name}` },
-        spec: {
-          capacity: { storage: "32Mi" },
-          accessModes: ["ReadWriteOnce"],
-          volumeMode: "Filesystem",
-          storageClassName,
-          local: { path },
-        },
-      };
-      await cluster.client.create(volume, kinds.volume);
+      await makeVolume(`of-${name}`, storageClassName);
       await until(name, phaseIs("Succeeded"));
       expect(await holds(name)).toBe(true);
       expect(((await claimOf(name)) as Claim).spec.volumeName).toBe(`of-${name}`);

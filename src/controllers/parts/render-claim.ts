@@ -81,7 +81,8 @@ function renderWithoutClass(spec: ClaimSpec, facts: StorageFacts): ClaimSpec {
   return rendered;
 }
 
-function satisfies(volume: Volume, spec: ClaimSpec): boolean {
+/** Whether a volume is free, of the claim's class, large enough, and of its modes. */
+export function satisfies(volume: Volume, spec: ClaimSpec): boolean {
   if (volume.status?.phase !== "Available" || volume.spec.storageClassName !== spec.storageClassName) return false;
   const [has, wants] = [volume.spec.capacity?.storage, spec.resources?.requests?.storage];
   if (wants !== undefined && (parseQuantity(has ?? 0) ?? 0) < (parseQuantity(wants) ?? 0)) return false;

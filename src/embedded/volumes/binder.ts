@@ -155,7 +155,8 @@ export async function reconcileVolume(world: BinderWorld, name: string): Promise
   if (!volume) return;
   const { claimRef } = volume.spec;
   if (!claimRef?.name) return setVolumePhase(world, volume, "Available");
-  if (!claimRef.uid) return; // reserved: binding starts from the claim
+  // Reserved: binding starts from the claim.
+  if (!claimRef.uid) return setVolumePhase(world, volume, "Available");
   const cached = world.claims.get({ namespace: claimRef.namespace ?? "", name: claimRef.name });
   if (cached?.metadata.uid === claimRef.uid) return;
   // Bytes are about to go: ask the server, not the cache.

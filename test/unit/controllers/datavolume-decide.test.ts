@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { annotations } from "../../../src/api/annotations.ts";
+import type { Volume } from "../../../src/api/core.ts";
 import type { DataVolume } from "../../../src/api/data-volume.ts";
 import {
   decideClaimRefused,
@@ -189,6 +190,64 @@ describe("what is done", () => {
     };
     const plan = decideDataVolume(facts({ storage: waiting, claim: aClaim({ phase: "Pending" }) }), options);
     expect(JSON.stringify(plan.steps[0])).toContain('"phase":"WaitForFirstConsumer"');
+  });
+  describe("a static volume", () => {
+    const volume = (name: string, claimRef?: object, more: object = {}): Volume => ({
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: { name },
+      spec: {
+        capacity: { storage: "10Gi" },
+        accessModes: ["ReadWriteOnce"],
+        storageClassName: "local",
+        ...claimRef,
+        ...more,
+      },
+      status: { phase: "Available" },
+    });
+    const mine = { claimRef: { namespace: "default", name: "disk" } };
+    const asked = aDataVolume({ annotations: { [annotations.checkStaticVolume]: "" } });
+    const made = (volumes: Volume[], dataVolume = asked): Record<string, string> => {
+      const plan = decideDataVolume(facts({ dataVolume, storage: { ...storage, volumes } }), options);
+      const create = plan.steps.find((one) => one.do === "create");
+      return (create?.do === "create" ? create.object.metadata.annotations : undefined) ?? {};
+    };
+
+    test.each([
+      { when: "names the claim", volumes: [volume("a", mine), volume("b", mine)], names: '["a","b"]' },
+      { when: "names nobody", volumes: [volume("a")], names: undefined },
+      { when: "is small", volumes: [volume("a", mine, { capacity: { storage: "1Mi" } })], names: undefined },
+      { when: "is of another class", volumes: [volume("a", mine, { storageClassName: "other" })], names: undefined },
+      { when: "is of another mode", volumes: [volume("a", mine, { volumeMode: "Block" })], names: undefined },
+      { when: "is taken", volumes: [{ ...volume("a", mine), status: { phase: "Bound" as const } }], names: undefined },
+    ])("one that $when", ({ volumes, names }) => {
+      const found = made(volumes);
+      expect(found[annotations.persistentVolumeList]).toBe(names);
+      expect(found[annotations.importEndpoint] === undefined).toBe(names !== undefined);
+    });
+
+    test("is not looked for where nobody asks", () => {
+      expect(made([volume("a", mine)], aDataVolume())[annotations.persistentVolumeList]).toBeUndefined();
+    });
+
+    const list = (names: string) => ({ [annotations.persistentVolumeList]: names });
+    const bound = (names: string) => {
+      const claim = aClaim({ annotations: list(names) });
+      return { ...claim, spec: { ...claim.spec, volumeName: "a" } };
+    };
+    test("among those the claim was made for: it needs no filling", () => {
+      const plan = decideDataVolume(facts({ dataVolume: asked, claim: bound('["b","a"]') }), options);
+      expect(plan.steps).toMatchObject([
+        { body: { metadata: { annotations: { ...list(null as never), [annotations.populatedFor]: "disk" } } } },
+      ]);
+    });
+    test.each(['["b"]', "spoilt", "7"])("not among those the claim was made for, %s: the claim goes", (names) => {
+      const plan = decideDataVolume(facts({ dataVolume: asked, claim: bound(names) }), options);
+      expect(plan.steps).toMatchObject([
+        { do: "tell", type: "Warning", message: "DataVolume bound to unexpected PV a" },
+        { do: "delete" },
+      ]);
+    });
   });
   test("text that is neither true nor false is an error", () => {
     const dataVolume = aDataVolume({ annotations: { [annotations.usePopulator]: "maybe" } });

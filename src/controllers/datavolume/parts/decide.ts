@@ -21,6 +21,7 @@ import { claimFor } from "./objects.ts";
 import type { DataVolumeFacts } from "./observe.ts";
 import type { Flow } from "../flow.ts";
 import { flowOf } from "../flows.ts";
+import { awaitsStaticVolume, settleStaticVolume, staticVolumesFor } from "./static-volume.ts";
 import { computeStatus, statusPatch, type Addition } from "./status.ts";
 
 export interface DecideOptions {
@@ -47,6 +48,8 @@ export function decideDataVolume(seen: DataVolumeFacts | undefined, options: Dec
     const message = `Resource "${name}" already exists and is not managed by DataVolume`;
     return { steps: [tellOf(dataVolume, "Warning", "ErrResourceExists", message)], lookAgainInMs: seconds(60) };
   }
+  const settled = settleStaticVolume(dataVolume, claim);
+  if (settled) return settled;
   const steps = [
     ...handedOn(seen, claim),
     ...adoption(seen, claim),
@@ -79,7 +82,12 @@ function withoutClaim(flow: Flow, seen: DataVolumeFacts, options: DecideOptions)
     const { message, code } = cause;
     return decideNoClaim(seen, { phase: "", reason: "ErrClaimNotValid", message, code }, options);
   }
-  const claim = claimFor(flow, dataVolume, spec, storage.config, options.controller);
+  const volumes = staticVolumesFor(dataVolume, spec, storage);
+  const work =
+    volumes.length > 0
+      ? { [annotations.persistentVolumeList]: JSON.stringify(volumes) }
+      : flow.claimAnnotations(dataVolume);
+  const claim = claimFor(dataVolume, spec, work, storage.config, options.controller);
   const road = patchMetadata(kinds.dataVolume, dataVolume, { annotations: { [annotations.usePopulator]: "false" } });
   // The claim as it will be in a moment; what it becomes then brings the next run.
   const expected: Claim = { ...claim, status: { phase: "Pending" } };
@@ -193,5 +201,6 @@ function statusSteps(
 
 function isWaiting({ storage }: DataVolumeFacts, claim: Claim): boolean {
   const named = storage.classes.find((one) => one.metadata.name === claim.spec.storageClassName);
+  if (awaitsStaticVolume(claim)) return false;
   return named?.volumeBindingMode === "WaitForFirstConsumer" && claim.status?.phase === "Pending";
 }

@@ -8,12 +8,12 @@ import { kinds } from "../../../api/kinds.ts";
 import { commonLabels, labels } from "../../../api/labels.ts";
 import { ownedBy } from "../../parts/worker-pod.ts";
 import type { ControllerOptions } from "../../options.ts";
-import type { Flow } from "../flow.ts";
 
+/** @param work annotations that say what is to be done with it */
 export function claimFor(
-  flow: Flow,
   dataVolume: DataVolume,
   spec: ClaimSpec,
+  work: Readonly<Record<string, string>>,
   config: CdiConfig | undefined,
   options: ControllerOptions,
 ): Claim {
@@ -42,7 +42,7 @@ export function claimFor(
         [annotations.createdForDataVolume]: metadata.uid ?? "",
         ...(wanted.priorityClassName ? { [annotations.podPriorityClassName]: wanted.priorityClassName } : {}),
         ...(wanted.serviceAccountName ? { [annotations.podServiceAccountName]: wanted.serviceAccountName } : {}),
-        ...flow.claimAnnotations(dataVolume),
+        ...work,
       },
       ownerReferences: [ownedBy(kinds.dataVolume, dataVolume)],
     },
