@@ -4,75 +4,13 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bearsData, blockSink, filesystemSink } from "../../../src/datapath/sinks/index.ts";
 import { isZero, MIB } from "../../../src/datapath/sinks/zero-blocks.ts";
-import { giveBack, handOn, largeBuffer } from "../../../src/lib/buffers.ts";
 import type { Sink } from "../../../src/datapath/types.ts";
 import { toolSyscalls } from "../../../src/lib/syscalls.ts";
-import type { Syscalls } from "../../../src/lib/syscalls.ts";
 import { makeExt4, makeFolder, makeLoop, noLoops } from "../../support/loop.ts";
+import { readAll, SIZE, stands } from "../../support/sink-stands.ts";
 import { allowedBytesOf, makeSparseImage, numbersFrom } from "../../support/sparse-image.ts";
 
-const SIZE = 48 * MIB;
 const image = makeSparseImage(20 * MIB + 3 * 512, 240);
-
-interface Settings {
-  preallocate?: boolean;
-  calls?: Syscalls;
-}
-interface Stand {
-  open: (settings?: Settings) => Promise<Sink>;
-  /** The whole disk, after commit. */
-  read: () => Promise<Buffer>;
-  allocatedBytes: () => Promise<number>;
-}
-
-async function readAll(path: string, sizeBytes: number): Promise<Buffer> {
-  const handle = await open(path, "r");
-  try {
-    const bytes = Buffer.alloc(sizeBytes);
-    for (let at = 0; at < sizeBytes; at += MIB) await handle.read(bytes, at, Math.min(MIB, sizeBytes - at), at);
-    return bytes;
-  } finally {
-    await handle.close();
-  }
-}
-
-async function loopStand(blockBytes: 512 | 4096, backing: "disk" | "ramfs" = "disk"): Promise<Stand> {
-  const loop = await makeLoop({ sizeBytes: SIZE, blockBytes, backing });
-  return {
-    open: (settings) => blockSink({ path: loop.device, ...settings }),
-    read: () => readAll(loop.device, SIZE),
-    allocatedBytes: loop.allocatedBytes,
-  };
-}
-
-async function fileAsBlockStand(): Promise<Stand> {
-  const path = join(await makeFolder(), "device");
-  await writeFile(path, Buffer.alloc(SIZE, 0x5a));
-  return {
-    open: (settings) => blockSink({ path, ...settings }),
-    read: () => readAll(path, SIZE),
-    allocatedBytes: async () => (await stat(path)).blocks * 512,
-  };
-}
-
-async function folderStand(folder: string): Promise<Stand> {
-  const path = join(folder, "disk.img");
-  return {
-    open: (settings) => filesystemSink({ folder, requestBytes: SIZE, ...settings }),
-    read: async () => readAll(path, (await stat(path)).size),
-    allocatedBytes: async () => (await stat(path)).blocks * 512,
-  };
-}
-
-const stands: { name: string; make: () => Promise<Stand>; roots?: boolean; punches: boolean }[] = [
-  { name: "a folder", make: async () => folderStand(await makeFolder()), punches: true },
-  { name: "a plain file as a device", make: fileAsBlockStand, punches: true },
-  { name: "an ext4 volume", make: async () => folderStand(await makeExt4(96 * MIB)), roots: true, punches: true },
-  { name: "a device of 512", make: () => loopStand(512), roots: true, punches: true },
-  { name: "a device of 4096", make: () => loopStand(4096), roots: true, punches: true },
-  { name: "a device that cannot punch", make: () => loopStand(512, "ramfs"), roots: true, punches: false },
-  { name: "a device of 4096 that cannot punch", make: () => loopStand(4096, "ramfs"), roots: true, punches: false },
-];
 
 /** The image at its start, and zeros after it. */
 function expectImage(disk: Buffer, wanted = image): void {
@@ -214,49 +152,6 @@ for (const { name, make, roots, punches } of stands) {
   });
 }
 
-const seeds = process.env.CDI_TEST_LONG ? 200 : 20;
-for (const { name, make, roots = false } of stands) {
-  describe.skipIf(roots && noLoops)(`in step with ${name}`, () => {
-    test(`${seeds} disks written in any order, over one another too, read as they were written`, async () => {
-      const { open, read } = await make();
-      for (let seed = 1; seed <= seeds; seed += 1) {
-        const number = numbersFrom(seed);
-        const next = (end: number): number => Math.floor(number() * end);
-        const sink = await open();
-        await sink.begin(SIZE);
-        const wanted = Buffer.alloc(SIZE);
-        let at = 0;
-        for (let write = 0; write < 60; write += 1) {
-          // Mostly on from the last one, in buffers that go round and in step with the target, as sources give them.
-          if (next(5) === 0) at = next(SIZE - 2 * MIB);
-          if (at > SIZE - 2 * MIB) at = 0;
-          if (next(4) === 0) at -= at % 4096;
-          const start = next(3) === 0 ? 0 : at % 4096;
-          const length = next(3) === 0 ? 1 + next(200_000) : MIB - start - (next(2) === 0 ? 0 : next(5000));
-          const part = handOn(largeBuffer(), start + length, start);
-          part.fill(1 + next(255));
-          if (next(3) === 0) part.fill(0, next(length));
-          part.copy(wanted, at);
-          await sink.write(at, part);
-          giveBack(part);
-          if (next(12) === 0) {
-            const seen = Buffer.alloc(MIB);
-            await sink.read?.(at, seen);
-            expect(seen.equals(wanted.subarray(at, at + MIB)), `seed ${seed}`).toBe(true);
-          }
-          if (next(12) === 0) {
-            await sink.zero(at, length);
-            wanted.fill(0, at, at + length);
-          }
-          at += length;
-        }
-        await sink.commit();
-        expect((await read()).subarray(0, SIZE).equals(wanted), `seed ${seed}`).toBe(true);
-      }
-    });
-  });
-}
-
 describe("sink of a folder", () => {
   test("discard leaves nothing, at any point", async () => {
     const folder = await makeFolder();
@@ -331,28 +226,6 @@ describe("sink of a folder", () => {
     await second.discard();
     expect(await readdir(folder)).toEqual(["lost+found", "neighbour"]);
   });
-
-  test.skipIf(noLoops)(
-    "a volume that fills up past the page cache is TargetFull too, and nothing of it stays",
-    async () => {
-      const folder = await makeExt4(32 * MIB);
-      const sink = await filesystemSink({ folder });
-      await sink.begin(sink.availableBytes);
-      await writeFile(join(folder, "neighbour"), Buffer.alloc(16 * MIB, 1));
-      const full = { code: "TargetFull", message: expect.stringContaining("no space left on device") };
-      const pour = async (): Promise<void> => {
-        for (let at = 0; at + MIB <= sink.availableBytes; at += MIB) {
-          const part = handOn(largeBuffer().fill(7), MIB);
-          await sink.write(at, part).finally(() => giveBack(part));
-        }
-        await sink.commit();
-      };
-      await expect(pour()).rejects.toMatchObject(full);
-      await expect(sink.commit()).rejects.toMatchObject(full);
-      await sink.discard();
-      expect(await readdir(folder)).toEqual(["lost+found", "neighbour"]);
-    },
-  );
 });
 
 describe.skipIf(noLoops)("sink of a device", () => {

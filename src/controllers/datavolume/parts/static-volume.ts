@@ -2,7 +2,7 @@
 // claim is made for the volumes that name it, bound to one of them, and taken as it is. Pure.
 import { annotations } from "../../../api/annotations.ts";
 import type { ClaimSpec } from "../../../api/claim-spec.ts";
-import type { Claim, Volume } from "../../../api/core.ts";
+import type { Claim } from "../../../api/core.ts";
 import type { DataVolume } from "../../../api/data-volume.ts";
 import { kinds } from "../../../api/kinds.ts";
 import type { Plan } from "../../../kube/index.ts";
