@@ -2,8 +2,9 @@
 // hands its disk to the importer.
 import { execFileSync } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Pod } from "../../src/api/core.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
@@ -12,7 +13,9 @@ import type { Embedded } from "../../src/embedded/index.ts";
 import { conditionOf, diskOf, history, holdsImage, isReady, phaseIs, startCluster } from "../support/cluster.ts";
 import { buildImage, diskImage, packLayer } from "../support/container-disk.ts";
 import { makeFolder } from "../support/loop.ts";
-import { noRegistry, startRegistry, type Registry } from "../support/registry.ts";
+import { checkout, startCdiUp } from "../support/cdi-up.ts";
+import { listen, noRegistry, startRegistry, type Registry } from "../support/registry.ts";
+import { runText } from "../support/run-text.ts";
 import { markedSecret } from "../support/secret-scan.ts";
 import { makeSparseImage } from "../support/sparse-image.ts";
 
@@ -172,3 +175,75 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("node pull", () => {
     expect(last.status?.phase).not.toBe("Succeeded");
   });
 });
+
+/** A registry before the registry, whose layers get stuck until it is told to let them through. */
+async function startStuck(behind: Registry): Promise<{ host: string; asked: () => number; letThrough: () => void }> {
+  const stuck: (() => void)[] = [];
+  let isOpen = false;
+  let asked = 0;
+  const url = await listen((incoming, response) => {
+    const { method, url: path = "", headers } = incoming;
+    const onwards = request(`http://${behind.host}${path}`, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      response.on("close", () => answer.destroy());
+      const isLayer = path.includes("/blobs/") && Number(answer.headers["content-length"] ?? 0) > mib;
+      if (isLayer) asked += 1;
+      if (!isLayer || isOpen) return void answer.pipe(response);
+      response.flushHeaders();
+      stuck.push(() => answer.pipe(response));
+    });
+    onwards.on("error", () => response.destroy());
+    onwards.end();
+  });
+  return {
+    host: url.replace("http://", ""),
+    asked: () => asked,
+    letThrough() {
+      isOpen = true;
+      for (const go of stuck.splice(0)) go();
+    },
+  };
+}
+
+/** Programs of this checkout alone: others may run tests too. */
+const pullers = async (): Promise<string[]> =>
+  (await runText("ps", ["-eo", "pid=,args="]))
+    .split("\n")
+    .filter((line) => line.includes(join(checkout, "dist/imagepull.js")));
+
+test.skipIf(!isRoot || noRegistry !== undefined)(
+  "kill -9 while the node pulls: nothing is left, and the next start fills the volume",
+  async () => {
+    const registry = await startRegistry({});
+    // Not to be made smaller than what gets stuck.
+    const image = makeSparseImage(6 * mib, 60, 84);
+    await registry.push("vm/raw", "1", await diskImage(image, { form: "plain" }));
+    const stuck = await startStuck(registry);
+    const dir = await makeFolder("cdi-node-pull-up-");
+    const first = await startCdiUp({ dir });
+    onTestFinished(() => first.kill());
+    const manifest = `
+apiVersion: cdi.kubevirt.io/v1beta1
+kind: DataVolume
+metadata: { name: pulled }
+spec:
+  source: { registry: { url: "docker://${stuck.host}/vm/raw:1", pullMethod: node } }
+  pvc: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 16Mi } } }
+`;
+    await first.kubectlWith(manifest, "apply", "-f", "-");
+    await expect.poll(stuck.asked, { timeout: 20_000 }).toBe(1);
+    expect(await pullers()).not.toEqual([]);
+    await first.kill();
+    await expect.poll(pullers, { timeout: 5000 }).toEqual([]);
+    const second = await startCdiUp({ dir });
+    onTestFinished(() => second.stop());
+    stuck.letThrough();
+    await second.kubectl("wait", "--for=condition=Ready", "dv/pulled", "--timeout=60s");
+    const path = await second.kubectl("get", "pv", "-o", "jsonpath={.items[0].spec.local.path}");
+    const out = join(dir, "dumped.img");
+    await runText("debugfs", ["-R", `dump /disk.img ${out}`, path]);
+    expect((await readFile(out)).subarray(0, image.length).equals(image)).toBe(true);
+    await expect.poll(() => readdir(join(dir, "images")), { timeout: 20_000 }).toEqual([]);
+  },
+  120_000,
+);
