@@ -1,4 +1,5 @@
 // What the server answers: the one file, whole or a range of it, and its environment under /info.
+import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { infoPath, type ServerInfo } from "../src/contract/node-pull.ts";
@@ -58,7 +59,9 @@ async function sendFile(request: IncomingMessage, response: ServerResponse, file
     ...(range ? { "content-range": `bytes ${first}-${last}/${sizeBytes}` } : {}),
   });
   if (request.method === "HEAD" || last < first) return void response.end();
-  const body = file.handle.createReadStream({ start: first, end: last, highWaterMark: pieceBytes, autoClose: false });
+  // By number: a stream made of the handle leaves a listener on it for good, and an import may ask thousands of times.
+  const { fd } = file.handle;
+  const body = createReadStream("", { fd, start: first, end: last, highWaterMark: pieceBytes, autoClose: false });
   await pipeline(body, response);
 }
 

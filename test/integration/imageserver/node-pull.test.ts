@@ -2,8 +2,10 @@
 import { execFileSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { once } from "node:events";
+import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { findTool } from "../../../src/datapath/index.ts";
 import {
@@ -80,6 +82,34 @@ test("libcurl reads it, by which upstream's importer does: HEAD, then ranges", a
   expect(curl("-r", "512-1023").equals(file.subarray(512, 1024))).toBe(true);
   expect(curl("-r", `${file.length - 10}-`).equals(file.subarray(-10))).toBe(true);
   expect(curl().equals(file)).toBe(true);
+});
+
+test("thousands of small reads, as a converter asks them, leave nothing behind in the server", async () => {
+  const pod = await makeImagePod({ "disk.img": images.raw });
+  const server = startServer(pod);
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const read = async (at: number): Promise<Buffer> => {
+    const options = {
+      port: await server.port,
+      path: "/disk.img",
+      agent,
+      headers: { range: `bytes=${at}-${at + 511}` },
+    };
+    const [answer] = (await once(get(options), "response")) as [IncomingMessage];
+    return await buffer(answer);
+  };
+  for (let turn = 0; turn < 50; turn += 1) {
+    const places = Array.from({ length: 40 }, (_, index) => ((turn * 40 + index) * 7919) % (images.bytes.length - 512));
+    const parts = await Promise.all(places.map(read));
+    const wrong = places.filter((at, index) => !parts[index]?.equals(images.bytes.subarray(at, at + 512)));
+    expect(wrong).toEqual([]);
+  }
+  agent.destroy();
+  await writeFile(pod.at("shared/done"), "");
+  const ended = await server.ended;
+  expect(ended.exit).toBe(0);
+  // Nor a warning of node's: the lines of the start and of the end are all there are.
+  expect(ended.log.trim().split("\n")).toHaveLength(2);
 });
 
 test.each<[when: string, disks: () => Record<string, string>, folders: string[], exit: number, text: string]>([
