@@ -1,5 +1,4 @@
 // What the server answers: the one file, whole or a range of it, and its environment under /info.
-import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { infoPath, type ServerInfo } from "../src/contract/node-pull.ts";
@@ -59,10 +58,18 @@ async function sendFile(request: IncomingMessage, response: ServerResponse, file
     ...(range ? { "content-range": `bytes ${first}-${last}/${sizeBytes}` } : {}),
   });
   if (request.method === "HEAD" || last < first) return void response.end();
-  // By number: a stream made of the handle leaves a listener on it for good, and an import may ask thousands of times.
-  const { fd } = file.handle;
-  const body = createReadStream("", { fd, start: first, end: last, highWaterMark: pieceBytes, autoClose: false });
-  await pipeline(body, response);
+  await pipeline(piecesOf(file, first, last), response);
+}
+
+/** No stream of node's: one that breaks off closes the file, which serves the next request, and each leaves a listener on it. */
+async function* piecesOf({ handle, name }: DiskFile, first: number, last: number): AsyncGenerator<Buffer> {
+  for (let at = first; at <= last;) {
+    const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, last + 1 - at));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) throw new Error(`${name} ends at byte ${at}: it has become shorter`);
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }
 
 interface Range {

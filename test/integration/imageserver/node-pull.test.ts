@@ -2,7 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { join } from "node:path";
 import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
@@ -13,11 +15,13 @@ import {
   ensureBuilt,
   makeFolder,
   makeImages,
+  MiB,
   startImporter,
   type Images,
   type Pod,
   type Ran,
 } from "../importer/world.ts";
+import { startRelay } from "../../support/relay.ts";
 import { makeImagePod, startServer } from "./world.ts";
 
 let folder: { path: string; remove: () => Promise<void> };
@@ -158,6 +162,30 @@ test("the server outlives an importer that fails, and serves its next start", as
   expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
   await expectBytes(pod);
   expect(await server.ended).toMatchObject({ exit: 0 });
+});
+
+test("an importer that is killed goes on where it was, while the server serves the same file", async () => {
+  const big = join(folder.path, "big.img");
+  await writeFile(big, Buffer.concat(Array.from({ length: 32 }, () => randomBytes(MiB))));
+  const pod = await makeImagePod({ "disk.img": big });
+  const server = startServer(pod);
+  // A way on which the kill comes in the middle.
+  const relay = await startRelay({ toPort: (await server.port) ?? 0, windowBytes: 256 * 1024 }, onTestFinished);
+  const first = startImporter(pod, envOn(relay.port, "64Mi"));
+  const saved = async (): Promise<number> => {
+    const text = await readFile(pod.at("data/disk.img.part.checkpoint"), "utf8").catch(() => "{}");
+    return (JSON.parse(text) as { inputBytes?: number }).inputBytes ?? 0;
+  };
+  await expect.poll(saved, { timeout: 50_000, interval: 5 }).toBeGreaterThan(8 * MiB);
+  first.kill("SIGKILL");
+  await first.ended;
+  const before = relay.bytes;
+  const ran = await startImporter(pod, envOn(relay.port, "64Mi")).ended;
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+  expect(ran.log).toContain("Resuming");
+  expect(relay.bytes - before).toBeLessThan(25 * MiB);
+  const disk = await readFile(pod.at("data/disk.img"));
+  expect(disk.subarray(0, 32 * MiB).equals(await readFile(big))).toBe(true);
 });
 
 test("a stopped server ends at once, and started again it writes its ready file anew", async () => {
