@@ -13,7 +13,7 @@ import { openLog } from "./log-file.ts";
 import { logPath } from "./log-read.ts";
 import type { Terminated } from "./pod-types.ts";
 import { hostsFileFor } from "./pod-hosts.ts";
-import type { PodVolumesMade } from "./pod-volumes.ts";
+import { insideRoot, type PodVolumesMade } from "./pod-volumes.ts";
 import { isAsked, probeReadiness } from "./probes.ts";
 import type { ContainerFacts } from "./status.ts";
 import { terminationMessage } from "./termination.ts";
@@ -50,7 +50,7 @@ export async function runOnce(
   const containerID = facts.containerId;
   const termination = {
     file: join(folder, "termination"),
-    at: container.terminationMessagePath ?? podPaths.terminationLog,
+    at: insideRoot(container.terminationMessagePath ?? podPaths.terminationLog),
   };
   const finished = (exit: Exit, reason: string, message: string | undefined, startedAt?: string): Terminated => ({
     exitCode: exit.exitCode,

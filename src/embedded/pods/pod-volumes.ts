@@ -1,6 +1,6 @@
 // A pod's volumes: which of them can be made now, and making them - claims attached, files written, scratch folders created.
 import { chmod, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { podPaths } from "../../contract/paths.ts";
 import { kinds } from "../../api/kinds.ts";
 import type { Cache } from "../../kube/index.ts";
@@ -152,7 +152,7 @@ function mountsFor(
   const mounts = (container.volumeMounts ?? []).map(({ name, mountPath, readOnly = false, subPath }): Mount => {
     if (subPath) throw new Error(`mount ${mountPath}: this node does not offer subPath`);
     const volume = volumeNamed(name);
-    const at = mountPath.replace(/\/+$/, "");
+    const at = insideRoot(mountPath);
     const access = claims.get(name)?.access;
     const isReadOnly = readOnly || volume.persistentVolumeClaim?.readOnly === true;
     if (access?.by === "device") {
@@ -168,7 +168,8 @@ function mountsFor(
       group: isFiles ? undefined : fsGroup,
     };
   });
-  const devices = (container.volumeDevices ?? []).map(({ name, devicePath }): Mount => {
+  const devices = (container.volumeDevices ?? []).map(({ name, devicePath: path }): Mount => {
+    const devicePath = insideRoot(path);
     const access = claims.get(volumeNamed(name).name)?.access;
     if (!access) throw new Error(`device ${devicePath}: volume "${name}" is not a claim`);
     if (access.by === "device") {
@@ -179,3 +180,6 @@ function mountsFor(
   });
   return [...mounts, ...devices];
 }
+
+/** As container runtimes read a path of a pod: from the container's root, and never out of it. */
+export const insideRoot = (path: string): string => posix.join("/", path).replace(/\/+$/, "");

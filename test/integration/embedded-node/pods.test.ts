@@ -159,6 +159,33 @@ describe.each(roads)("on the %s road", (road) => {
     expect(await logOf(node, "steps", { container: "two" })).toBe("");
   });
 
+  test("a mount's path is read from the container's root, and leads no further up", async () => {
+    const outside = join(node.dir, "pods/climbed");
+    const pod = aPod("climbs", 'echo in > "$CDI_ROOT/climbed/file"; cat "$CDI_ROOT/beside/file"', {
+      volumes: [{ name: "shared", emptyDir: {} }],
+    });
+    const [main] = pod.spec.containers;
+    if (!main) throw new Error("no container");
+    main.volumeMounts = ["/../../../../climbed", "beside/"].map((mountPath) => ({ name: "shared", mountPath }));
+    await createPod(node, pod);
+    await untilPod(node, "climbs", phase("Succeeded"));
+    expect(await logOf(node, "climbs")).toBe("in\n");
+    await expect(readFile(join(outside, "file"))).rejects.toThrow("ENOENT");
+  });
+
+  test.skipIf(road !== "device")("a pod's variables do not steer the tools that take its rights away", async () => {
+    const pod = aPod("preload", "echo started");
+    const [main] = pod.spec.containers;
+    if (!main) throw new Error("no container");
+    main.env = [{ name: "LD_PRELOAD", value: "/data/evil.so" }];
+    await createPod(node, pod);
+    await untilPod(node, "preload", phase("Succeeded"));
+    // Complained of once, by the program itself: who loads it has no rights any more.
+    const log = await logOf(node, "preload");
+    expect(log).toContain("started\n");
+    expect(log.match(/'\/data\/evil\.so' from LD_PRELOAD/g)).toHaveLength(1);
+  });
+
   test("logs are followed while it runs, with times, from the tail", async () => {
     await createPod(node, aPod("talk", "echo a; echo b; sleep 0.3; echo c"));
     await untilPod(node, "talk", running);
