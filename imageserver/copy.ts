@@ -1,7 +1,7 @@
 // Copies the server to where the image under import will see it: the runtime, the dynamic loader, every library the runtime
 // has loaded, and this program's own file.
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { copied } from "../src/contract/node-pull.ts";
 
@@ -16,6 +16,21 @@ export interface Runtime {
 
 /** The dynamic loader has a name of its own on each architecture: ld-linux-x86-64.so.2, ld-linux-aarch64.so.1. */
 const isLoader = (path: string): boolean => /^ld(-linux[^/]*|-musl[^/]*|64)?\.so(\.\d+)?$/.test(basename(path));
+
+/** A list of libraries which the loader loads into whatever it starts, and no option keeps it from reading. */
+const preloadList = "/etc/ld.so.preload\0";
+
+/** Takes that name out of the copy: the list would be the one of the image under import. */
+export function deafened(loader: Buffer): Buffer {
+  const deaf = Buffer.from(loader);
+  for (let at = deaf.indexOf(preloadList); at >= 0; at = deaf.indexOf(preloadList, at)) deaf[at] = 0;
+  return deaf;
+}
+
+async function makeDeaf(path: string): Promise<void> {
+  const loader = await readFile(path);
+  await writeFile(path, deafened(loader));
+}
 
 /** @returns rows of from and to; a program linked without libraries has no loader. @throws Error where there is none */
 export function copiesOf({ executable, loaded, program }: Runtime, folder: string): [from: string, to: string][] {
@@ -41,6 +56,7 @@ export async function copyRuntime(runtime: Runtime, folder: string): Promise<voi
     // Shares the blocks where the file system can.
     await copyFile(from, beside, constants.COPYFILE_FICLONE);
     await chmod(beside, 0o755);
+    if (isLoader(from)) await makeDeaf(beside);
     await rename(beside, to);
   }
 }

@@ -1,4 +1,5 @@
 // Which file of the image under import is its disk: the only one in its folder (interfaces/registry.md sections 3 and 5).
+import { constants } from "node:fs";
 import { open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -29,7 +30,8 @@ export async function openDiskFile(folder: string, root = "/"): Promise<DiskFile
   }
   const name = await onlyFileIn(folder);
   const path = join(folder, name);
-  const handle = await open(path, "r").catch((cause: unknown) => {
+  // A pipe would keep us waiting for whoever writes to it.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   try {

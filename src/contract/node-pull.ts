@@ -32,12 +32,18 @@ export const copyCommand: readonly string[] = [nodePull.program, "-copy-to", nod
 
 const shared = (name: string): string => join(nodePull.folder, name);
 
-/** Of the container that runs in the image under import: nothing but the shared folder is taken for granted there. */
+/**
+ * Of the container that runs in the image under import: nothing but the shared folder is taken for granted there, and nothing of
+ * the image is believed. It is a stranger's, and must not get to run code in a pod of the importing namespace.
+ */
 export const serverCommand: readonly string[] = [
   shared(copied.loader),
+  // Neither the image's table of libraries nor its TLS configuration, which may name modules to load.
+  "--inhibit-cache",
   "--library-path",
   shared(copied.libraries),
   shared(copied.runtime),
+  "--openssl-config=/dev/null",
   shared(copied.program),
   "-p",
   String(nodePull.port),
@@ -49,8 +55,17 @@ export const serverCommand: readonly string[] = [
   nodePull.doneFile,
 ];
 
-/** Variables of the image that would change how loader and runtime start. Set empty on the container. */
-export const silencedVariables = ["LD_PRELOAD", "NODE_OPTIONS"] as const;
+/** Variables of the image that would have loader and runtime load what they name. Set empty on the container. */
+export const silencedVariables = [
+  "LD_PRELOAD",
+  "LD_AUDIT",
+  "GLIBC_TUNABLES",
+  "NODE_OPTIONS",
+  "NODE_COMPILE_CACHE",
+  "NODE_ICU_DATA",
+  "NODE_EXTRA_CA_CERTS",
+  "NODE_V8_COVERAGE",
+] as const;
 
 /** Additive: beside the ready file, why there will be none, as a `ServerFailure`. */
 export const failureFileOf = (readyFile: string): string => `${readyFile}.failed`;

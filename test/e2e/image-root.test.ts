@@ -165,8 +165,11 @@ test("what a node pull's init container copies starts where there is nothing els
   await mkdir(join(empty, "shared"), { recursive: true });
   const [loader = "", ...rest] = serverCommand;
   const script = 'mount --bind "$1" "$2/shared"; shift; exec setpriv --no-new-privs chroot --userspec=107:107 "$@"';
-  const inside = ["-m", "sh", "-c", script, "container", join(stage, "shared"), empty, loader, ...rest.slice(0, 4)];
-  const said = spawnSync("unshare", [...inside, "-h"], { encoding: "utf8" });
+  const inside = ["-m", "sh", "-c", script, "container", join(stage, "shared"), empty, loader, ...rest.slice(0, 6)];
+  const said = spawnSync("unshare", [...inside, "-h"], {
+    encoding: "utf8",
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
   expect(said).toMatchObject({ status: 0, stderr: expect.stringMatching(/^Usage of cdi-containerimage-server/) });
   const { mode, uid } = await stat(join(stage, "shared/node"));
   expect({ mode: mode & 0o777, uid }).toEqual({ mode: 0o755, uid: 107 });

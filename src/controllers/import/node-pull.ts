@@ -31,7 +31,7 @@ export function nodeImageOf(claim: Claim): string {
 /** What both containers see. */
 export const sharedVolume: Mounted = { volume: { name: nodePull.volume, emptyDir: {} }, path: nodePull.folder };
 
-type Beside = Pick<WorkerPod, "annotations" | "before" | "beside" | "nodeSelector" | "isOwned">;
+type Beside = Pick<WorkerPod, "annotations" | "before" | "beside" | "nodeSelector" | "isOwned" | "hasNoToken">;
 
 /** @param importerImage holds the server that is copied */
 export function besideImporter(claim: Claim, importerImage: string): Beside {
@@ -51,6 +51,8 @@ export function besideImporter(claim: Claim, importerImage: string): Beside {
       },
     ],
     ...(architecture ? { nodeSelector: { [annotations.nodeArchitecture]: architecture } } : {}),
+    // A file of the image may be a link to it.
+    hasNoToken: true,
     // The pod is resolved as one somebody made by hand.
     isOwned: !isImageStream(claim),
   };

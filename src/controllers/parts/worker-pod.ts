@@ -77,6 +77,8 @@ export interface WorkerPod {
   nodeSelector?: Readonly<Record<string, string>>;
   /** By the claim. Default true. */
   isOwned?: boolean;
+  /** No token of the service account is mounted. Default false. */
+  hasNoToken?: boolean;
 }
 
 /** A container that does not see the disk. */
@@ -113,6 +115,7 @@ export function workerPodFor(inputs: WorkerPod): Pod {
       restartPolicy: "OnFailure",
       enableServiceLinks: false,
       ...nodeSelector,
+      ...(inputs.hasNoToken ? { automountServiceAccountToken: false } : {}),
       securityContext: { fsGroup: podUser, seccompProfile: { type: "RuntimeDefault" } },
       ...(priorityClassName ? { priorityClassName } : {}),
       ...(serviceAccountName ? { serviceAccountName } : {}),

@@ -22,7 +22,7 @@ import {
   type Ran,
 } from "../importer/world.ts";
 import { startRelay } from "../../support/relay.ts";
-import { makeImagePod, startServer } from "./world.ts";
+import { isRoot, makeImagePod, startServer } from "./world.ts";
 
 let folder: { path: string; remove: () => Promise<void> };
 let images: Images;
@@ -144,8 +144,44 @@ test.each<[when: string, disks: () => Record<string, string>, folders: string[],
   expect(await readdir(pod.at("shared"))).toEqual(expect.not.arrayContaining(["done"]));
 });
 
+test("an image cannot have the server load anything of its own", async (context) => {
+  if (!isRoot) return context.skip("an ordinary user has no root of its own to put the files in");
+  const pod = await makeImagePod({ "disk.img": images.raw }, ["etc", "x"]);
+  // Whatever reads one of these complains of what it names, or does not start.
+  const conf =
+    "nodejs_conf = a\nopenssl_conf = a\n[a]\nproviders = b\n[b]\nevil = c\n[c]\nmodule = /x/evil.so\nactivate = 1\n";
+  await writeFile(join(pod.image, "x/conf"), conf);
+  await writeFile(join(pod.image, "x/evil.so"), "not a library");
+  await writeFile(join(pod.image, "etc/ld.so.preload"), "/x/evil.so\n");
+  const server = startServer(pod, [
+    "LD_PRELOAD=/x/evil.so",
+    "LD_AUDIT=/x/evil.so",
+    "NODE_OPTIONS=--require=/x/evil.js",
+    "NODE_EXTRA_CA_CERTS=/x/conf",
+    "NODE_ICU_DATA=/x",
+    "OPENSSL_CONF=/x/conf",
+  ]);
+  const ran = await runImporter(pod, server.port);
+  expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+  const ended = await server.ended;
+  expect(ended).toMatchObject({ exit: 0 });
+  expect(
+    ended.log
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { level: string }).level),
+  ).toEqual(["info", "info"]);
+});
+
+test("a pipe in the place of the disk is refused, and not waited for", async () => {
+  const pod = await makeImagePod({});
+  execFileSync("mkfifo", [join(pod.image, "disk/disk.img")]);
+  const ended = await startServer(pod).ended;
+  expect(ended, ended.log).toMatchObject({ exit: 106, log: expect.stringContaining("is not a regular file") });
+});
+
 test("an image that boots by itself is refused", async (context) => {
-  if (process.getuid?.() !== 0) return context.skip("an ordinary user has no root of its own to put the folder in");
+  if (!isRoot) return context.skip("an ordinary user has no root of its own to put the folder in");
   const pod = await makeImagePod({ "disk.img": images.raw }, ["ostree"]);
   const server = startServer(pod);
   expect(await server.ended).toMatchObject({ exit: 70 });

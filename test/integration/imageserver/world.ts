@@ -4,6 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { chown, copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { nodePull, serverCommand, silencedVariables } from "../../../src/contract/node-pull.ts";
 import { makePod, projectRoot, type Pod } from "../importer/world.ts";
 
 export const program = join(projectRoot, "dist/containerimage-server.mjs");
@@ -46,11 +47,11 @@ export interface RunningServer {
 
 /** @param imageEnv of the image, words without blanks */
 export function startServer(pod: ImagePod, imageEnv: readonly string[] = []): RunningServer {
-  const flags = ["-p", "0", "-image-dir"];
   const { PATH = "" } = process.env;
-  const loader = ["/shared/lib/ld.so", "--library-path", "/shared/lib", "/shared/node", "/shared/server.mjs"];
-  const inside = [...loader, ...flags, "/disk", "-ready-file", "/shared/ready", "-done-file", "/shared/done"];
-  const beside = [pod.at("shared/server.mjs"), ...flags, join(pod.image, "disk")];
+  const inside = serverCommand.map((word) => (word === String(nodePull.port) ? "0" : word));
+  const beside = [pod.at("shared/server.mjs"), "-p", "0", "-image-dir", join(pod.image, "disk")];
+  // What the pod says goes before what the image says.
+  const env = [...imageEnv, ...silencedVariables.map((name) => `${name}=`)];
   const files = ["-ready-file", pod.at("shared/ready"), "-done-file", pod.at("shared/done")];
   const child = isRoot
     ? spawn("unshare", ["-m", "sh", "-c", inImage, "container", ...inside], {
@@ -58,12 +59,12 @@ export function startServer(pod: ImagePod, imageEnv: readonly string[] = []): Ru
           PATH: `${PATH}:/usr/sbin:/sbin`,
           IMAGE: pod.image,
           SHARED: pod.at("shared"),
-          IMAGE_ENV: imageEnv.join(" "),
+          IMAGE_ENV: env.join(" "),
         },
         stdio: ["ignore", "ignore", "pipe"],
       })
     : spawn(process.execPath, [...beside, ...files], {
-        env: Object.fromEntries(imageEnv.map((line) => line.split("=") as [string, string])),
+        env: Object.fromEntries(env.map((line) => line.split("=") as [string, string])),
         stdio: ["ignore", "ignore", "pipe"],
       });
   onTestFinished(() => void child.kill("SIGKILL"));

@@ -57,14 +57,13 @@ describe("the pod", () => {
     expect(importer?.volumeMounts).toEqual([{ name: "cdi-data-vol", mountPath: "/data" }, ...shared]);
     expect(server).toMatchObject({ image, imagePullPolicy: "IfNotPresent", volumeMounts: shared });
     expect(server?.command?.join(" ")).toBe(
-      "/shared/lib/ld.so --library-path /shared/lib /shared/node /shared/server.mjs" +
+      "/shared/lib/ld.so --inhibit-cache --library-path /shared/lib /shared/node --openssl-config=/dev/null /shared/server.mjs" +
         " -p 8100 -image-dir /disk -ready-file /shared/ready -done-file /shared/done",
     );
     expect(server).not.toHaveProperty("args");
-    expect(server?.env).toEqual([
-      { name: "LD_PRELOAD", value: "" },
-      { name: "NODE_OPTIONS", value: "" },
-    ]);
+    for (const name of ["LD_PRELOAD", "LD_AUDIT", "NODE_OPTIONS"])
+      expect(server?.env).toContainEqual({ name, value: "" });
+    expect(spec.automountServiceAccountToken).toBe(false);
     expect(spec.volumes).toContainEqual({ name: "shared-volume", emptyDir: {} });
     expect(spec.imagePullSecrets).toEqual([{ name: "pull" }]);
     expect(spec).not.toHaveProperty("nodeSelector");

@@ -1,7 +1,7 @@
 // The image server's flags as Go programs take them, and the ranges it hands out.
 import { expect, test } from "vitest";
 import { rangeOf } from "../../../imageserver/answer.ts";
-import { copiesOf } from "../../../imageserver/copy.ts";
+import { copiesOf, deafened } from "../../../imageserver/copy.ts";
 import { readFlags } from "../../../imageserver/flags.ts";
 import { loopbacks } from "../../../imageserver/listen.ts";
 import { serverCommand } from "../../../src/contract/node-pull.ts";
@@ -23,7 +23,7 @@ test.each<[when: string, args: string[], flags: object]>([
   ],
   [
     "as ours does",
-    serverCommand.slice(5),
+    serverCommand.slice(7),
     { ...none, imageDir: "/disk", readyFile: "/shared/ready", doneFile: "/shared/done" },
   ],
   ["with two dashes and an equals sign", ["--p=0", "--copy-to=/a=b"], { ...none, port: 0, copyTo: "/a=b" }],
@@ -79,6 +79,11 @@ test.each([
     [loader, "/shared/lib/ld.so"],
     ["/lib/libc.so.6", "/shared/lib/libc.so.6"],
   ]);
+});
+
+test("the copied loader does not know of the image's list of libraries", () => {
+  const loader = Buffer.from("x/etc/ld.so.preload\0y/etc/ld.so.cache\0/etc/ld.so.preload\0");
+  expect(deafened(loader).toString()).toBe("x\0etc/ld.so.preload\0y/etc/ld.so.cache\0\0etc/ld.so.preload\0");
 });
 
 test("a runtime without a loader cannot be copied", () => {
