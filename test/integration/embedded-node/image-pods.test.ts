@@ -88,7 +88,7 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
 
   test("an init container's tools run in the image, beside another container, and both end well", async () => {
     const look =
-      "@ls -a /; @ls -ln /disk; @id; @cat /etc/hosts; echo $FROM_IMAGE $PATH $HOSTNAME; @cat /disk/disk.img > /shared/copy; " +
+      "exec 2>&1; @ls -a /; @ls -ln /disk; @id; @cat /etc/hosts; echo $FROM_IMAGE $PATH $HOSTNAME; @cat /disk/disk.img > /shared/copy; " +
       "@cat /proc/self/status; @touch /disk/new && echo written; printf served > /dev/termination-log; @touch /shared/done";
     const silenced = { env: [{ name: "LD_PRELOAD", value: "" }] };
     const server = inImage(`${registry.host}/vm/disk:1`, look, silenced);
