@@ -29,9 +29,10 @@ let cluster: Embedded & { dir: string };
 let plain: Registry;
 let secured: Registry;
 
-async function createVolume(name: string, spec: object): Promise<void> {
+async function createVolume(name: string, spec: object, annotations: Record<string, string> = {}): Promise<void> {
   const { apiVersion, kind } = kinds.dataVolume;
-  await cluster.client.create({ apiVersion, kind, metadata: { name, namespace: "default" }, spec }, kinds.dataVolume);
+  const metadata = { name, namespace: "default", annotations };
+  await cluster.client.create({ apiVersion, kind, metadata, spec }, kinds.dataVolume);
 }
 const claimOf = (name: string) => cluster.client.get({ kind: kinds.claim, namespace: "default", name });
 
@@ -167,12 +168,26 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("node pull", () => {
   });
 
   test.each([
-    { name: "two-disks", says: "image directory contains more than one file" },
-    { name: "bootable", says: "bootc image detected" },
-  ])("an image that holds no one disk is told: $name", async ({ name, says }) => {
+    { name: "two-disks", says: "image directory contains more than one file", code: "NoDiskInImage" },
+    { name: "bootable", says: "bootc image detected", code: "ImageRefused" },
+  ])("an image that holds no one disk is told: $name", async ({ name, says, code }) => {
     await pullInto(name, `${plain.host}/vm/${name}:1`);
     const last = await lastOf(name, (dv) => (conditionOf(dv, "Running")?.message ?? "").includes(says));
     expect(last.status?.phase).not.toBe("Succeeded");
+    expect((await lastOf(name)).status).toMatchObject({ phase: "Failed", transfer: { code } });
+  });
+
+  test("a pod that is to be kept ends well once importer and server have", async () => {
+    const source = { registry: { url: `docker://${plain.host}/vm/raw:1`, pullMethod: "node" } };
+    const pvc = { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "16Mi" } } };
+    const annotations = { "cdi.kubevirt.io/storage.pod.retainAfterCompletion": "true" };
+    await createVolume("kept", { source, pvc }, annotations);
+    await expectFilled("kept");
+    const states = await history<Pod>(cluster, kinds.pod, "importer-kept", (pod) => pod.status?.phase === "Succeeded");
+    expect(states.at(-1)?.status?.containerStatuses).toMatchObject([
+      { name: "importer", restartCount: 0, state: { terminated: { exitCode: 0 } } },
+      { name: "server", restartCount: 0, state: { terminated: { exitCode: 0 } } },
+    ]);
   });
 });
 

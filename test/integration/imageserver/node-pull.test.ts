@@ -137,6 +137,8 @@ test.each<[when: string, disks: () => Record<string, string>, folders: string[],
   const server = startServer(pod);
   const ended = await server.ended;
   expect(ended, ended.log).toMatchObject({ exit });
+  // And to the node, for kubectl describe.
+  if (isRoot) expect(await readFile(join(pod.image, "dev/termination-log"), "utf8")).toBe(text);
   const ran = await runImporter(pod, server.port);
   const message = `Unable to process data: Unable to obtain information about data source: ${text}`;
   expect(ran, ran.log).toMatchObject({ exit, message });

@@ -1,7 +1,7 @@
 // An image that holds nothing but its disk, and the image server started in it: as root in a root of its own, read-only and as
 // uid 107, from what its init container copied; as an ordinary user beside it.
 import { execFileSync, spawn } from "node:child_process";
-import { chown, copyFile, mkdir } from "node:fs/promises";
+import { chown, copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { nodePull, serverCommand, silencedVariables } from "../../../src/contract/node-pull.ts";
@@ -24,7 +24,10 @@ export async function makeImagePod(disks: Record<string, string>, folders: reado
   for (const [name, from] of Object.entries(disks)) await copyFile(from, join(image, "disk", name));
   await mkdir(pod.at("shared"));
   execFileSync(process.execPath, [program, "-copy-to", pod.at("shared")], { stdio: "pipe" });
-  if (isRoot) await chown(pod.at("shared"), 107, 107);
+  // As the node does.
+  await mkdir(join(image, "dev"));
+  await writeFile(join(image, "dev/termination-log"), "");
+  if (isRoot) for (const path of [pod.at("shared"), join(image, "dev/termination-log")]) await chown(path, 107, 107);
   return { ...pod, image };
 }
 
@@ -34,6 +37,7 @@ set -e
 mount --make-rprivate /
 mount --bind "$IMAGE" "$IMAGE"
 mount --bind "$SHARED" "$IMAGE/shared"
+mount --bind "$IMAGE/dev/termination-log" "$IMAGE/dev/termination-log"
 mount -o remount,bind,ro "$IMAGE"
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin $IMAGE_ENV setpriv --no-new-privs chroot --userspec=107:107 --groups= "$IMAGE" "$@"
 `;
