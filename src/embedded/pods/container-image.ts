@@ -76,6 +76,11 @@ function policyOf(said: string | undefined, image: string): PullPolicy {
   return isLatest ? "Always" : "IfNotPresent";
 }
 
+const imageReasons = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
+
+export const waitsForImage = ({ state }: Pick<ContainerFacts, "state">): boolean =>
+  imageReasons.includes(state.waiting?.reason ?? "");
+
 async function tellFailure(
   about: ContainerWorld,
   facts: ContainerFacts,
@@ -92,6 +97,7 @@ async function tellFailure(
   else tell(about, facts, reason, message, "Warning");
   tell(about, facts, "Failed", `Error: ${reason}`, "Warning");
   await wait(reason, message);
+  about.rest();
   if (reason !== "ErrImagePull") return;
   const words = `Back-off pulling image "${image}"`;
   tell(about, facts, "BackOff", words);

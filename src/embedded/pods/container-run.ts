@@ -25,7 +25,7 @@ export async function runContainer(about: ContainerWorld, facts: ContainerFacts,
       history = afterRestart(history, finishedMs, clock.now(), backoff);
     }
     const program = await resolve(about, facts, ended !== undefined);
-    const volumes = await about.enter();
+    const volumes = await about.enter(facts);
     try {
       signal.throwIfAborted();
       if (ended) {

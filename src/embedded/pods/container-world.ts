@@ -21,8 +21,10 @@ export interface ContainerWorld {
   /** Resolves when the present state is in the API. */
   publish: () => Promise<void>;
   /** Waits for the pod's volumes and turn. */
-  enter: () => Promise<PodVolumesMade>;
+  enter: (facts: ContainerFacts) => Promise<PodVolumesMade>;
   leave: () => void;
+  /** The pod's other containers wait for this one, and let other pods go first. */
+  rest: () => void;
 }
 
 const fieldPath = ({ name }: Container): string => `spec.containers{${name}}`;

@@ -6,9 +6,11 @@ import { kinds } from "../../api/kinds.ts";
 import { isConflict, isNotFound } from "../../kube/index.ts";
 import { backoffDelay } from "../../lib/backoff.ts";
 import { stamp } from "../../lib/clock.ts";
+import { waitsForImage } from "./container-image.ts";
 import { runContainer } from "./container-run.ts";
 import type { ContainerWorld } from "./container-world.ts";
 import { shownPod, type Container, type ContainerStatus, type Pod } from "./pod-types.ts";
+import { podTurn } from "./pod-turn.ts";
 import { makeVolumes, missingFor, type PodVolumesMade } from "./pod-volumes.ts";
 import { creating, initializing, statusOf, type ContainerFacts, type PodFacts } from "./status.ts";
 import { podFolder, type World } from "./world.ts";
@@ -72,10 +74,12 @@ export function startPodRun(world: World, first: Pod): PodRun {
     return exits.every((exit) => exit?.exitCode === 0) ? "Succeeded" : "Failed";
   }
 
-  // --- volumes and turns, taken for the first container that runs, the turn given back when none does
+  // --- volumes and turns
   let volumes: PodVolumesMade | undefined;
-  let turn: Promise<() => void> | undefined;
-  let active = 0;
+  const turn = podTurn(() => {
+    const { creationTimestamp, namespace, name } = pod.metadata;
+    return world.slots.take(`${creationTimestamp} ${namespace}/${name}`, stop.signal);
+  });
   async function waitForSources(): Promise<void> {
     for (let said = ""; ;) {
       const missing = missingFor(pod, world);
@@ -88,32 +92,17 @@ export function startPodRun(world: World, first: Pod): PodRun {
       await once(world.changes, "change", { signal: stop.signal });
     }
   }
-  async function enter(): Promise<PodVolumesMade> {
+  async function enter(one: ContainerFacts): Promise<PodVolumesMade> {
     if (!volumes) await waitForSources();
-    active += 1;
-    turn ??= isServer(pod)
-      ? Promise.resolve(() => undefined)
-      : world.slots.take(
-          `${pod.metadata.creationTimestamp} ${pod.metadata.namespace}/${pod.metadata.name}`,
-          stop.signal,
-        );
+    // While one waits for its image, the others wait for it.
+    const isIdle = [...facts.init, ...facts.main].some((other) => other !== one && waitsForImage(other));
+    await turn.enter(isServer(pod) || isIdle);
     try {
-      await turn;
       return await attached();
     } catch (cause) {
-      leave();
+      turn.leave();
       throw cause;
     }
-  }
-  function leave(): void {
-    active -= 1;
-    if (active > 0) return;
-    const held = turn;
-    turn = undefined;
-    held?.then(
-      (release) => release(),
-      () => undefined, // its turn never came
-    );
   }
   // Containers that start together share one attempt.
   let attaching: Promise<PodVolumesMade> | undefined;
@@ -146,7 +135,8 @@ export function startPodRun(world: World, first: Pod): PodRun {
     graceMs: () => ending?.graceMs ?? 0,
     publish,
     enter,
-    leave,
+    leave: turn.leave,
+    rest: turn.rest,
   };
 
   async function live(): Promise<void> {

@@ -58,6 +58,26 @@ test("a pod waiting to restart does not keep others from running", async () => {
   await untilPod(node, "broken", gone);
 });
 
+test("a pod whose one container waits for its image does not keep others from running", async () => {
+  node = await startTestNode({ maxRunning: 1, backoff: { baseMs: 50, capMs: 100 } });
+  const pod = aPod("stuck", "trap 'exit 1' TERM; sleep 1000 & wait");
+  const [main] = pod.spec.containers;
+  if (!main) throw new Error("no container");
+  pod.spec.containers = [main, { ...main, name: "server", image: "nowhere/nothing:1" }];
+  await createPod(node, pod);
+  const states = (seen: Pod | undefined) => (seen?.status?.containerStatuses ?? []).map(({ state }) => state);
+  await untilPod(node, "stuck", (seen) => {
+    const [first, second] = states(seen);
+    return first?.running !== undefined && second?.waiting?.reason === "ImagePullBackOff";
+  });
+  for (const name of ["a", "b", "c"]) {
+    await createPod(node, aPod(name, "true"));
+    await untilPod(node, name, phase("Succeeded"));
+  }
+  await node.client.delete({ kind: kinds.pod, namespace: "default", name: "stuck" });
+  await untilPod(node, "stuck", gone);
+});
+
 test("an exit stands in the API soon after", async () => {
   node = await startTestNode();
   const root = isRoot ? "" : "$CDI_ROOT";

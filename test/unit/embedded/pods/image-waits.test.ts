@@ -27,6 +27,7 @@ async function waitFor(
   const asked: ImageWanted[] = [];
   const left = [...failures];
   let now = 0;
+  let rests = 0;
   const facts: ContainerFacts = {
     container: { name: "server", image: "host/repo:1", ...container },
     restartCount: 0,
@@ -46,6 +47,7 @@ async function waitFor(
     uid: "u",
     signal: new AbortController().signal,
     pod: () => pod,
+    rest: () => (rests += 1),
     publish: () => Promise.resolve(void seen.push(facts.state)),
     world: {
       images: { "cdi-importer:embedded": ["node", "importer.js"] },
@@ -82,15 +84,18 @@ async function waitFor(
     seen: seen.map(({ waiting }) => `${waiting?.reason}: ${waiting?.message}`),
     told,
     asked,
+    rests,
   };
 }
 
 const gone = new PullFailed("ErrImagePull", "not there");
 
 test("a pull that fails is tried again after the kubelet's times, and each try is told", async () => {
-  const { found, facts, slept, seen, told } = await waitFor(Array.from({ length: 7 }, () => gone));
+  const { found, facts, slept, seen, told, rests } = await waitFor(Array.from({ length: 7 }, () => gone));
   expect(found).toBe(image);
   expect(facts.imageId).toBe(image.id);
+  // Each time others go first.
+  expect(rests).toBe(7);
   expect(slept.map((ms) => ms / 1000)).toEqual([10, 20, 40, 80, 160, 300, 300]);
   expect(seen.slice(0, 2)).toEqual([
     "ErrImagePull: not there",
