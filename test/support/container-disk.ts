@@ -58,12 +58,23 @@ export interface ImageParts {
   readonly architecture?: string;
   readonly env?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  /** How it is run: Entrypoint, Cmd, User, WorkingDir. */
+  readonly run?: object;
   /** An OCI artifact: no configuration of a container. */
   readonly artifactType?: string;
 }
 
 export function buildImage(parts: ImageParts): BuiltImage {
-  const { layers, form = "gzip", kind = "oci", architecture = "amd64", env = [], labels = {}, artifactType } = parts;
+  const {
+    layers,
+    form = "gzip",
+    kind = "oci",
+    architecture = "amd64",
+    env = [],
+    labels = {},
+    run = {},
+    artifactType,
+  } = parts;
   const blobs = new Map<string, Buffer>();
   const keep = (bytes: Buffer, mediaType: string, title?: string): Part => {
     const digest = sha256(bytes);
@@ -85,7 +96,7 @@ export function buildImage(parts: ImageParts): BuiltImage {
           JSON.stringify({
             architecture,
             os: "linux",
-            config: { Env: env, Labels: labels },
+            config: { Env: env, Labels: labels, ...run },
             rootfs: { type: "layers", diff_ids: [] },
           }),
         ),

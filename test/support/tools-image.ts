@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pack } from "tar-stream";
 import { linkedIn } from "../../src/embedded/pods/image-shell.ts";
-import { buildImage, type BuiltImage } from "./container-disk.ts";
+import { buildImage, type BuiltImage, type ImageParts } from "./container-disk.ts";
 
 export interface Tools {
   /** From here to there. */
@@ -29,13 +29,16 @@ export function toolsOfThisMachine(names: readonly string[], folder: string): To
   };
 }
 
-/** An image that holds them and nothing else. */
-export async function toolsImage(names: readonly string[]): Promise<{ image: BuiltImage; run: Tools["run"] }> {
+/** An image that holds them and nothing else. @param more of the image, made with the words that run a tool in it */
+export async function toolsImage(
+  names: readonly string[],
+  more: (run: Tools["run"]) => Omit<ImageParts, "layers"> = () => ({}),
+): Promise<{ image: BuiltImage; run: Tools["run"] }> {
   const { files, run } = toolsOfThisMachine(names, "/tools");
   const archive = pack();
   for (const [from, to] of files) archive.entry({ name: to.slice(1), mode: 0o755 }, await readFile(from));
   archive.finalize();
   const chunks: Buffer[] = [];
   for await (const chunk of archive) chunks.push(chunk as Buffer);
-  return { image: buildImage({ layers: [Buffer.concat(chunks)] }), run };
+  return { image: buildImage({ ...more(run), layers: [Buffer.concat(chunks)] }), run };
 }

@@ -10,7 +10,7 @@ import { buildImage, diskImage, packLayer } from "../../support/container-disk.t
 import { seededBytes } from "../../support/images.ts";
 import { noRegistry, startRegistry, type Registry } from "../../support/registry.ts";
 import { ensureBuilt } from "../importer/world.ts";
-import { toolsOfThisMachine } from "../../support/tools-image.ts";
+import { toolsImage, toolsOfThisMachine } from "../../support/tools-image.ts";
 import {
   aPod,
   createPod,
@@ -89,7 +89,8 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
   test("an init container's tools run in the image, beside another container, and both end well", async () => {
     const look =
       "exec 2>&1; @ls -a /; @ls -ln /disk; @id; @cat /etc/hosts; echo $FROM_IMAGE $PATH $HOSTNAME; @cat /disk/disk.img > /shared/copy; " +
-      "@cat /proc/self/status; @touch /disk/new && echo written; printf served > /dev/termination-log; @touch /shared/done";
+      "@cat /proc/self/status; @touch /disk/new && echo written; @ls /proc/1/root && echo escaped; " +
+      "printf served > /dev/termination-log; @touch /shared/done";
     const silenced = { env: [{ name: "LD_PRELOAD", value: "" }] };
     const server = inImage(`${registry.host}/vm/disk:1`, look, silenced);
     const waits: Container = {
@@ -123,6 +124,8 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
     expect(log).toMatch(/CapPrm:\t0{16}\nCapEff:\t0{16}\nCapBnd:\t0{16}/);
     expect(log).toMatch(/NoNewPrivs:\t1/);
     expect(log).not.toContain("written");
+    expect(log).toContain("cannot access '/proc/1/root': Permission denied");
+    expect(log).not.toContain("escaped");
     expect(serverOf(pod)?.imageID).toMatch(new RegExp(`^${registry.host}/vm/disk@sha256:`));
     expect(serverOf(pod)?.state.terminated).toMatchObject({ exitCode: 0, reason: "Completed", message: "served" });
     await expect
@@ -137,6 +140,39 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
       );
     // Nobody uses it any more.
     await expect.poll(images, patient).toEqual([]);
+  });
+
+  test("an image that brings its own program: its words, user and folder, and a root that can be written", async () => {
+    const script = 'echo "$0 $1 $FROM"; pwd; TOOL id -g; echo x > /tmp/new && echo kept in memory';
+    const { image } = await toolsImage(["sh", "id"], (inside) => ({
+      env: ["FROM=image"],
+      run: {
+        Entrypoint: [...inside("sh").split(" "), "-c", script.replaceAll("TOOL id", inside("id"))],
+        Cmd: ["said", "by the image"],
+        User: "1234:2345",
+        WorkingDir: "/work/here",
+      },
+    }));
+    await registry.push("vm/own", "1", image);
+    const container = { name: "main", image: `${registry.host}/vm/own:1` };
+    const pod = podOf("own", [container], { initContainers: [], securityContext: {} });
+    await createPod(node, pod);
+    await untilPod(node, "own", phase("Succeeded"));
+    expect(await logOf(node, "own")).toBe("said by the image image\n/work/here\n2345\nkept in memory\n");
+    const args = ["said", "by the pod"];
+    await createPod(
+      node,
+      podOf("args", [{ ...container, args, workingDir: "/tmp" }], { initContainers: [], securityContext: {} }),
+    );
+    await untilPod(node, "args", phase("Succeeded"));
+    expect(await logOf(node, "args")).toContain("said by the pod image\n/tmp\n");
+    const sealed = { ...container, securityContext: { readOnlyRootFilesystem: true } };
+    await createPod(
+      node,
+      podOf("sealed", [sealed], { initContainers: [], securityContext: {}, restartPolicy: "Never" }),
+    );
+    await untilPod(node, "sealed", phase("Failed"));
+    expect(await logOf(node, "sealed")).toContain("/tmp/new: Read-only file system");
   });
 
   test("variables of the image reach its program only, not what starts it", async () => {
