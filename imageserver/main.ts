@@ -1,11 +1,13 @@
 // Program: serves the disk of the image it runs in. Copied into other people's images, so it is one file and needs no package.
 import { fileURLToPath } from "node:url";
+import { additiveEnv, underRoot } from "../src/contract/paths.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { runProgram } from "../src/lib/run-program.ts";
 import { copyRuntime } from "./copy.ts";
 import { readFlags, usage, type ServerFlags } from "./flags.ts";
 import { plainLog } from "./plain-log.ts";
 import { runImageServer } from "./run.ts";
+import { tellNode } from "./tell-node.ts";
 
 /** Go's status for flags that cannot be read. */
 const usageExit = 2;
@@ -41,8 +43,15 @@ await runProgram(async (signal) => {
   if (flags.copyTo === undefined) {
     return await runImageServer({ flags, env: process.env, clock: systemClock, log, signal });
   }
-  log.info("Copying the server", { to: flags.copyTo });
+  const to = underRoot(process.env[additiveEnv.root] ?? "", flags.copyTo);
+  log.info("Copying the server", { to });
   const program = fileURLToPath(import.meta.url);
-  await copyRuntime({ executable: process.execPath, loaded: loadedLibraries(), program }, flags.copyTo);
-  return 0;
+  try {
+    await copyRuntime({ executable: process.execPath, loaded: loadedLibraries(), program }, to);
+    return 0;
+  } catch (cause) {
+    log.error("Copying failed", { error: cause });
+    await tellNode(`the image server could not be copied to ${to}: ${(cause as Error).message}`, process.env, log);
+    return 1;
+  }
 });

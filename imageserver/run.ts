@@ -1,15 +1,14 @@
 // The image server: checks the image it stands in, serves its disk, says so in the ready file, and ends on the done file.
-import { constants } from "node:fs";
-import { access, open, rename, rm, writeFile } from "node:fs/promises";
+import { access, rename, rm, writeFile } from "node:fs/promises";
 import { failureFileOf, type ServerFailure } from "../src/contract/node-pull.ts";
-import { additiveEnv, podPaths, underRoot } from "../src/contract/paths.ts";
-import { oneTerminationLine } from "../src/contract/termination.ts";
+import { additiveEnv } from "../src/contract/paths.ts";
 import type { Clock } from "../src/lib/clock.ts";
 import { faultOf, type Fault } from "../src/lib/faults.ts";
 import type { Log } from "../src/lib/log.ts";
 import { openDiskFile } from "./disk-file.ts";
 import type { ServerFlags } from "./flags.ts";
 import { listen, loopbacks } from "./listen.ts";
+import { tellNode } from "./tell-node.ts";
 
 export interface ServerSurroundings {
   readonly flags: Pick<ServerFlags, "port" | "imageDir" | "readyFile" | "doneFile">;
@@ -42,7 +41,7 @@ export async function runImageServer(around: ServerSurroundings): Promise<number
     const fault = faultOf(cause);
     log.error("The image cannot be served", { error: fault });
     if (flags.readyFile !== undefined) await tellFailure(flags.readyFile, fault);
-    await tellKubelet(underRoot(around.env[additiveEnv.root] ?? "", podPaths.terminationLog), fault, log);
+    await tellNode(fault.message, around.env, log);
     return fault.row.exit;
   }
 }
@@ -83,21 +82,6 @@ async function place(path: string, text: string): Promise<void> {
 
 const tellFailure = async (readyFile: string, { code, message }: Fault): Promise<void> =>
   place(failureFileOf(readyFile), JSON.stringify({ code, message } satisfies ServerFailure));
-
-/** Into the file a pod's node has put there; without a pod there is none. */
-async function tellKubelet(path: string, { message }: Fault, log: Log): Promise<void> {
-  try {
-    const file = await open(path, constants.O_WRONLY | constants.O_TRUNC);
-    try {
-      await file.writeFile(oneTerminationLine(message));
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return;
-    log.warn("Failed to write the termination log", { path, error: cause });
-  }
-}
 
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(

@@ -195,5 +195,5 @@ async function volumesOf(
   const mounts = [...(isDevice ? [...shared, ...hosts] : []), ...volumes.mountsFor(container)].toSorted(
     (a, b) => depth(a) - depth(b),
   );
-  return { mounts, fileLimitBytes: isDevice ? undefined : volumes.fileLimitBytes };
+  return { mounts, fileLimitBytes: isDevice ? undefined : volumes.fileLimitFor(container) };
 }

@@ -21,8 +21,8 @@ export interface PodVolumesMade {
   mountsFor(container: Container): Mount[];
   /** Bytes of the volume under /data or of the block device, else of the first claim (folder road). */
   volumeBytes: number | undefined;
-  /** The largest claim. */
-  fileLimitBytes: number | undefined;
+  /** Bytes of the largest claim it mounts; undefined where it mounts none. */
+  fileLimitFor(container: Container): number | undefined;
   /** Writes Secrets and ConfigMaps that have changed again. */
   refresh(): Promise<void>;
   release(): Promise<void>;
@@ -105,7 +105,11 @@ export async function makeVolumes(pod: Pod, folder: string, sources: VolumeSourc
   return {
     mountsFor: (container) => mountsFor(pod, container, claims, folderOf, fsGroup, road),
     volumeBytes: targetBytes(pod, claims) ?? sizes[0],
-    fileLimitBytes: sizes.length > 0 ? Math.max(...sizes) : undefined,
+    fileLimitFor(container) {
+      const names = [...(container.volumeMounts ?? []), ...(container.volumeDevices ?? [])].map(({ name }) => name);
+      const seen = names.flatMap((name) => claims.get(name)?.sizeBytes ?? []);
+      return seen.length > 0 ? Math.max(...seen) : undefined;
+    },
     async refresh() {
       for (const volume of pod.spec.volumes ?? []) await writeFiles(volume);
     },
