@@ -19,6 +19,8 @@ let up: CdiUp;
 let server: HttpTestServer;
 let tlsServer: HttpTestServer;
 let registry: Registry | undefined;
+/** The same store, asking for nothing. */
+let openRegistry: Registry | undefined;
 const release: (() => Promise<void>)[] = [];
 let files: Record<string, Buffer>;
 
@@ -37,6 +39,7 @@ beforeAll(async () => {
   if (noRegistry === undefined) {
     const atEnd = (act: () => Promise<void>): number => release.push(act);
     const open = await startRegistry({}, atEnd);
+    openRegistry = open;
     const images = ["amd64", "arm64"].map((architecture) => diskImage(qcow2, { architecture }, "disk/disk.qcow2"));
     await open.push("vm/disk", "1", buildIndex(await Promise.all(images)));
     registry = await startRegistry(
@@ -105,13 +108,16 @@ describe("examples", async () => {
   const names = (await readdir(join(checkout, "examples"))).filter((name) => name.endsWith(".yaml")).toSorted();
   test.for(names)("%s", async (name, { skip }) => {
     const isRegistry = name === "registry.yaml";
-    if (isRegistry && registry === undefined) return skip(noRegistry);
+    const byNode = name === "registry-node.yaml";
+    if ((isRegistry || byNode) && registry === undefined) return skip(noRegistry);
+    if (byNode && process.getuid?.() !== 0) return skip("an ordinary user's node does not run images of others");
+    const host = (byNode ? openRegistry : registry)?.host ?? "";
     const sha256 = createHash("sha256")
       .update(files["/disk.qcow2"] ?? "")
       .digest("hex");
     const ca = ((isRegistry && registry?.ca) || tlsServer.ca).trim().split("\n").slice(1, -1).join("\n    ");
     const text = (await readFile(join(checkout, "examples", name), "utf8"))
-      .replaceAll("docker://REGISTRY", `docker://${registry?.host ?? ""}`)
+      .replaceAll("docker://REGISTRY", `docker://${host}`)
       .replaceAll("http://SERVER", server.url(""))
       .replaceAll("https://SERVER", tlsServer.url(""))
       .replace(/sha256:[0-9a-f]{64}/, `sha256:${sha256}`)
