@@ -3,7 +3,7 @@
 import { constants } from "node:fs";
 import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { copied } from "../src/contract/node-pull.ts";
+import { copied, failureFileOf, nodePull } from "../src/contract/node-pull.ts";
 
 export interface Runtime {
   /** The executable. */
@@ -47,8 +47,13 @@ export function copiesOf({ executable, loaded, program }: Runtime, folder: strin
   ];
 }
 
-/** Each file is whole or not there, so that a run that was killed half-way is simply run again. */
+/**
+ * Each file is whole or not there, so that a run that was killed half-way is simply run again. A node that started anew keeps the
+ * folder: an importer that saw the last server's word would ask before this one is there. (The done file is the server's to see.)
+ */
 export async function copyRuntime(runtime: Runtime, folder: string): Promise<void> {
+  const ready = join(folder, basename(nodePull.readyFile));
+  for (const stale of [ready, failureFileOf(ready)]) await rm(stale, { force: true });
   for (const [from, to] of copiesOf(runtime, folder)) {
     await mkdir(dirname(to), { recursive: true });
     const beside = `${to}.new`;

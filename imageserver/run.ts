@@ -32,7 +32,8 @@ const stoppedExit = 143;
 export async function runImageServer(around: ServerSurroundings): Promise<number> {
   const { flags, log } = around;
   // Of an earlier start of this container.
-  if (flags.readyFile !== undefined) await rm(failureFileOf(flags.readyFile), { force: true });
+  const stale = flags.readyFile === undefined ? [] : [flags.readyFile, failureFileOf(flags.readyFile)];
+  for (const path of stale) await rm(path, { force: true });
   try {
     await serve(around);
     return 0;

@@ -22,7 +22,7 @@ import {
   type Ran,
 } from "../importer/world.ts";
 import { startRelay } from "../../support/relay.ts";
-import { isRoot, makeImagePod, startServer } from "./world.ts";
+import { copyServer, isRoot, makeImagePod, startServer } from "./world.ts";
 
 let folder: { path: string; remove: () => Promise<void> };
 let images: Images;
@@ -235,6 +235,16 @@ test("a stopped server ends at once, and started again it writes its ready file 
   const second = startServer(pod);
   const ran = await runImporter(pod, second.port);
   expect(ran, ran.log).toMatchObject({ exit: 0, message: complete });
+});
+
+test("a pod that starts anew on its node forgets what its last server said, and not that the importer is done", async () => {
+  const pod = await makeImagePod({ "disk.img": images.raw });
+  const left = ["ready", "ready.failed", "done"];
+  for (const name of left) await writeFile(pod.at(`shared/${name}`), "old.img");
+  copyServer(pod);
+  expect((await readdir(pod.at("shared"))).filter((name) => left.includes(name))).toEqual(["done"]);
+  const ended = await startServer(pod).ended;
+  expect(ended, ended.log).toMatchObject({ exit: 0 });
 });
 
 /** What upstream's server of v1.56 does: no /info, no ETag, one address family, a ready file that is not renamed into place. */

@@ -23,12 +23,17 @@ export async function makeImagePod(disks: Record<string, string>, folders: reado
   for (const name of ["disk", "shared", ...folders]) await mkdir(join(image, name), { recursive: true });
   for (const [name, from] of Object.entries(disks)) await copyFile(from, join(image, "disk", name));
   await mkdir(pod.at("shared"));
-  execFileSync(process.execPath, [program, "-copy-to", pod.at("shared")], { stdio: "pipe" });
+  copyServer(pod);
   // As the node does.
   await mkdir(join(image, "dev"));
   await writeFile(join(image, "dev/termination-log"), "");
   if (isRoot) for (const path of [pod.at("shared"), join(image, "dev/termination-log")]) await chown(path, 107, 107);
   return { ...pod, image };
+}
+
+/** What the init container does. */
+export function copyServer(pod: Pod): void {
+  execFileSync(process.execPath, [program, "-copy-to", pod.at("shared")], { stdio: "pipe" });
 }
 
 /** A container runtime's part: the image read-only, the shared volume in it, no way to more rights. */
