@@ -38,3 +38,33 @@ test.skipIf(noOrdinaryUser !== undefined).each(["Filesystem", "Block"])("imports
     await removeDir(dir);
   }
 });
+
+test.skipIf(noOrdinaryUser !== undefined)("node pull says that it takes root, and can be given up", async () => {
+  const dir = await temporaryDir();
+  if (isRoot) await chown(dir, ordinaryUser, ordinaryUser);
+  const up = await startCdiUp({ dir, prefix: [...asOrdinaryUser], env: { HOME: dir } });
+  try {
+    const manifest = JSON.stringify({
+      apiVersion: "cdi.kubevirt.io/v1beta1",
+      kind: "DataVolume",
+      metadata: { name: "pulled" },
+      spec: {
+        source: { registry: { url: "docker://localhost:1/vm/disk:1", pullMethod: "node" } },
+        pvc: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "64Mi" } } },
+      },
+    });
+    await up.kubectlWith(manifest, "apply", "-f", "-");
+    const running = 'jsonpath={.status.conditions[?(@.type=="Running")].message}';
+    await expect
+      .poll(() => up.kubectl("get", "dv", "pulled", "-o", running), { timeout: 40_000 })
+      .toBe("failed to pull image: localhost:1/vm/disk:1");
+    const waits = 'jsonpath={.status.containerStatuses[?(@.name=="server")].state.waiting.message}';
+    expect(await up.kubectl("get", "pod", "importer-pulled", "-o", waits)).toContain(
+      "it runs no others: that takes root and mount namespaces",
+    );
+    await up.kubectl("delete", "dv", "pulled", "--timeout=30s");
+  } finally {
+    await up.stop();
+    await removeDir(dir);
+  }
+});
