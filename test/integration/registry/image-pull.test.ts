@@ -105,6 +105,15 @@ describe.skipIf(noRegistry !== undefined)("images for the node", () => {
     expect(answer).toMatchObject({ failed: { kind, message: expect.stringMatching(says) as string } });
   });
 
+  test("a registry without TLS that is not this machine's own by its name: only where it is listed", async () => {
+    // The same registry, by a name that is no loopback address as it is written.
+    const host = plain.host.replace("127.0.0.1", "127.1");
+    const { answer } = await pull(`${host}/vm/disk:1`);
+    expect(answer).toMatchObject({ failed: { kind: "pull" } });
+    const { folder } = await pulled(`${host}/vm/disk:1`, { insecureRegistries: [host] });
+    expect(await filesIn(folder)).toEqual(["root", "root/disk", "root/disk/disk.img"]);
+  });
+
   test("without credentials where they are wanted", async () => {
     const { answer } = await pull(`${secured.host}/vm/disk:1`);
     expect(answer).toMatchObject({ failed: { kind: "pull", message: expect.stringContaining("401") as string } });
