@@ -183,7 +183,10 @@ export class TreeWriter {
     let from = root;
     try {
       from = descend(root, target.slice(0, -1), "open");
-      if (from.look(last)?.isDirectory()) throw refused(`${shownName(entry.nameBytes)} is a link to a folder`);
+      const there = from.look(last);
+      // The link's own folders, made next, must not become what it leads to.
+      if (!there) throw refused(`${shownName(entry.nameBytes)} is a link to what is not in the archive before it`);
+      if (there.isDirectory()) throw refused(`${shownName(entry.nameBytes)} is a link to a folder`);
       this.#making(names, name, (path) => linkSync(from.at(last), path));
     } catch (cause) {
       if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(cause) ?? "")) throw cause;

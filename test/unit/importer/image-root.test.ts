@@ -5,7 +5,9 @@ import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { ImageRoot } from "../../../importer/pull/image-root.ts";
 import { walkTar } from "../../../src/datapath/index.ts";
+import { Fault } from "../../../src/lib/faults.ts";
 import { silentLog } from "../../../src/lib/log.ts";
+import { randomFrom } from "../../support/random-qcow2.ts";
 import { makeFolder } from "../../support/loop.ts";
 import { tarEnd, tarFile, type RawHeader } from "../../support/tars.ts";
 
@@ -100,6 +102,8 @@ test.each<{ when: string; layers: (outside: string) => Buffer[][] }>([
   { when: "a folder through a link", layers: (outside) => [[symlink("d", outside)], [folder("d/new/")]] },
   { when: "a link to what is outside", layers: () => [[hardlink("kept", "../outside/kept")]] },
   { when: "a link through a link", layers: (outside) => [[symlink("d", outside), hardlink("kept", "d/kept")]] },
+  { when: "a link to the folder it makes", layers: () => [[hardlink("a/b", "a")]] },
+  { when: "a link to nothing", layers: () => [[hardlink("a", "b")]] },
   { when: "something without a name taken away", layers: () => [[gone("d/.wh.")]] },
   { when: "the folder above taken away", layers: () => [[file("d/a"), gone("d/.wh...")]] },
 ])("refused: $when", async ({ layers }) => {
@@ -132,4 +136,42 @@ test.skipIf(!isRoot)("owners and modes are the layers'", async () => {
   expect({ uid: found.uid, gid: found.gid, mode: found.mode & 0o7777 }).toEqual({ uid: 107, gid: 108, mode: 0o440 });
   expect((await lstat(join(world.root, "disk"))).mode & 0o7777).toBe(0o500);
   expect((await lstat(world.root)).mode & 0o7777).toBe(0o755);
+});
+
+const names = ["a", "b", "d", "kept", ".wh.a", ".wh.d", ".wh.kept", ".wh..wh..opq", "..", ".", ""];
+
+/** One entry of any kind, within or without. */
+function anyEntry(below: (count: number) => number, outside: string): Buffer {
+  const pick = <T>(some: readonly [T, ...T[]]): T => some[below(some.length)] ?? some[0];
+  const path = (): string => Array.from({ length: 1 + below(3) }, () => names[below(names.length)]).join("/") || "a";
+  const target = (): string => pick([outside, "../outside", "/", "a", "d/kept", "."]);
+  return pick([
+    () => file(path(), "new"),
+    () => folder(`${path()}/`),
+    () => symlink(path(), target()),
+    () => hardlink(path(), pick([path(), target()])),
+    () => device(path()),
+  ])();
+}
+
+test("layers thrown together: what cannot be is refused, and nothing happens outside", async () => {
+  for (let seed = 0; seed < (process.env["CDI_TEST_LONG"] ? 1000 : 100); seed += 1) {
+    const world = await makeWorld();
+    const below = randomFrom(seed);
+    const { signal } = new AbortController();
+    const image = new ImageRoot({ folder: world.root, limitBytes: 2 ** 20, owners: isRoot, signal, log: silentLog });
+    for (let count = 0; count < 40; count += 1) {
+      const bytes = Buffer.concat([anyEntry(below, world.outside), tarEnd]);
+      for await (const one of walkTar(Readable.from([bytes]))) {
+        const failure: unknown = await image.put(one).catch((cause: unknown) => cause);
+        if (failure !== undefined && !(failure instanceof Fault)) {
+          throw new Error(`seed ${seed}, ${one.type} ${one.name} to ${one.linkname}`, { cause: failure });
+        }
+      }
+    }
+    image.finish();
+    image.close();
+    expect({ seed, outside: await listed(world.outside) }).toEqual({ seed, outside: ["kept=kept"] });
+    expect((await readdir(join(world.root, ".."))).toSorted()).toEqual(["outside", "root"]);
+  }
 });
