@@ -115,7 +115,7 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
       "shared",
       "sys",
       "tmp",
-      "total 296",
+      expect.stringMatching(/^total \d+$/),
       expect.stringMatching(/107\s+107 300000/),
     ]);
     expect(log).toContain("uid=107 gid=107 groups=107");
