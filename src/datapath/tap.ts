@@ -6,10 +6,16 @@ import { pulledStream } from "./pulled.ts";
 import type { Progress, Source } from "./types.ts";
 
 export interface Hashing {
-  /** A promise where it goes on by itself: until then the bytes must stay, and the next ones wait. */
+  /** A promise where it goes on by itself: until then the bytes must stay, and the next ones must not come. */
   update(bytes: Buffer): unknown;
   digest(form: "hex"): string;
 }
+
+/**
+ * Chunks that may be waiting to be hashed while their reader is at work: hashing takes its turns with unpacking and writing, and
+ * one that is late should not stop the others.
+ */
+const mostWaiting = 4;
 
 interface TapJob {
   readonly source: Source;
@@ -33,27 +39,27 @@ async function* tapped(
   from: number,
 ): AsyncGenerator<Buffer> {
   let gotBytes = from;
-  /** Of the chunk before: it goes on while its reader is at work. */
-  let hashing: Promise<unknown> | undefined;
+  const hashings: Promise<unknown>[] = [];
   for await (const chunk of input as AsyncIterable<Buffer>) {
     gotBytes += chunk.length;
     progress.bytesRead += chunk.length;
-    await hashing;
-    hashing = hash && heldWhile(chunk, hash);
+    if (hashings.length === mostWaiting) await hashings.shift();
+    if (hash) hashings.push(heldWhile(chunk, hash, hashings.at(-1)));
     yield chunk;
   }
-  await hashing;
+  await Promise.all(hashings);
   const fault = lengthFault(source.name, gotBytes, sizeBytes);
   if (fault) throw fault;
 }
 
-/** The chunk's memory does not go round before it is hashed. */
-function heldWhile(chunk: Buffer, hash: Hashing): Promise<unknown> | undefined {
-  const done = hash.update(chunk);
-  if (!(done instanceof Promise)) return undefined;
+/** Hashes it behind the one before. The chunk's memory does not go round until then. */
+function heldWhile(chunk: Buffer, hash: Hashing, before: Promise<unknown> | undefined): Promise<unknown> {
   alsoRead(chunk);
-  const hashing = done.finally(() => giveBack(chunk));
-  // Heard of when the next chunk is due; nobody may wait for one any more.
+  const hashing = (async () => {
+    await before;
+    await hash.update(chunk);
+  })().finally(() => giveBack(chunk));
+  // Heard of when a later chunk is due; nobody may wait for one any more.
   hashing.catch(() => undefined);
   return hashing;
 }

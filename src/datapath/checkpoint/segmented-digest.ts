@@ -7,7 +7,7 @@ import {
   type SavedDigest,
 } from "../../lib/syscalls-digest.ts";
 
-/** What is read and hashed again at most after a restart, bytes, beside the chunk that is just being hashed. */
+/** What is read and hashed again at most after a restart, bytes, beside the few chunks that wait to be hashed (tap.ts). */
 const segmentBytes = 1024 * 1024;
 /** Less than this is hashed sooner than another thread is told of it. */
 const smallBytes = 128 * 1024;
