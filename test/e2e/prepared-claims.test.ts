@@ -72,6 +72,18 @@ async function makeVolume(name: string, storageClassName: string, more: object =
   await cluster.client.create(volume, kinds.volume);
 }
 
+/**
+ * Until the controller knows all volumes that are free by now: it hears of them in their order, and makes this claim, which names no
+ * access mode, of the last.
+ */
+async function untilVolumesAreSeen(name: string): Promise<void> {
+  const storageClassName = `${name}-last`;
+  const storage = { storageClassName, resources: { requests: { storage: "1Mi" } } };
+  await create(volumeFrom("upload", storageClassName, { storage }));
+  await makeVolume(`of-${storageClassName}`, storageClassName);
+  await history<Claim>(cluster, kinds.claim, storageClassName, () => true);
+}
+
 /** Nothing was filled: neither a worker nor a word of one. */
 async function expectTaken(name: string, uid: string): Promise<void> {
   const isBound = ({ status }: Claim): boolean => status?.phase === "Bound";
@@ -116,7 +128,9 @@ describe.concurrent("a claim prepared for its DataVolume", () => {
     const name = `static-${source}`;
     await makeVolume(`of-${name}`, "local", { claimRef: { namespace: "default", name } });
     const volume = { kind: kinds.volume, name: `of-${name}` };
-    await expect.poll(() => cluster.client.get(volume)).toMatchObject({ status: { phase: "Available" } });
+    const isFree = { timeout: 30_000 };
+    await expect.poll(() => cluster.client.get(volume), isFree).toMatchObject({ status: { phase: "Available" } });
+    await untilVolumesAreSeen(name);
     await create(volumeFrom(source, name, plain, { [annotations.checkStaticVolume]: "" }));
     await until(name, phaseIs("Succeeded"));
     const claim = (await claimOf(name)) as Claim;
