@@ -8,7 +8,7 @@ import type { Qcow2Header } from "./header.ts";
 import { HostWindow } from "./host-window.ts";
 import type { LateBytes } from "./late-bytes.ts";
 import { PassDeclined } from "./pass-declined.ts";
-import { UnpackedRun, type Unpacking } from "./unpacked-run.ts";
+import { UnpackedRun } from "./unpacked-run.ts";
 import type { PassState } from "./pass-state.ts";
 import { checkTable } from "./table-walk.ts";
 
@@ -46,8 +46,6 @@ export interface HostPassOptions {
 
 /** Unreferenced stretches shorter than this are read and dropped: asking anew costs more. */
 const smallestSkipBytes = MIB;
-/** Unpacked bytes of a stream's clusters that are worked on together. */
-const mostAtOnceBytes = 2 * MIB;
 /** Unpacked bytes on their way to the target at most. */
 const mostOnTheWayBytes = 4 * MIB;
 
@@ -55,8 +53,6 @@ export class HostPass {
   readonly #options: HostPassOptions;
   readonly #window = new HostWindow();
   readonly #unpacked: UnpackedRun;
-  /** Compressed clusters of a stream whose unpacking is begun before one of them is told of. */
-  readonly #mostAtOnce: number;
   #isAtEnd = false;
   /** In a stream: everything below is placed, kept, or known to be of no use. */
   #coveredTo = 0;
@@ -70,8 +66,8 @@ export class HostPass {
   constructor(options: HostPassOptions) {
     this.#options = options;
     const { header, late, place } = options;
-    const inBackground = (options.processors ?? usableProcessors()) >= 1.5;
-    this.#mostAtOnce = !late || !inBackground ? 1 : Math.max(1, Math.floor(mostAtOnceBytes / header.clusterBytes));
+    // What a stream keeps depends on how much of the input was used.
+    const inBackground = !late && (options.processors ?? usableProcessors()) >= 1.5;
     this.#unpacked = new UnpackedRun({ header, inBackground, place });
     this.#coveredTo = options.from?.coveredTo ?? 0;
     this.#deferred.push(...(options.from?.deferred ?? []));
@@ -115,7 +111,7 @@ export class HostPass {
       const end = entry.host + entry.length;
       while (this.#window.end < end && (await this.#readOn(entry.host)));
       plan.dropFirst();
-      if (entry.kind === entryKinds.compressed) await this.#unpackFrom(entry);
+      if (entry.kind === entryKinds.compressed) await this.#unpack(entry);
       else await this.#readTable(entry);
       if (this.#onTheWayBytes > mostOnTheWayBytes) await this.#landed();
     }
@@ -228,51 +224,19 @@ export class HostPass {
     this.#onTheWayBytes = 0;
   }
 
-  /**
-   * What a stream keeps depends on how much of its input each cluster used. So that several are unpacked at once all the same,
-   * those that are there and follow in the plan are begun with the first, and then told of in the file's order.
-   */
-  async #unpackFrom(first: Entry): Promise<void> {
-    const group = [first, ...this.#compressedHere(this.#mostAtOnce - 1)];
-    const begun = group.map((entry) => this.#unpack(entry));
-    for (const [at, { isElsewhere, usedBytes }] of begun.entries()) {
-      const { host, guest } = group[at] ?? first;
-      if (at > 0) await this.#letGoBelow(host);
-      if (!isElsewhere) await usedBytes;
-      // One that the disk's end cuts may be wanted whole elsewhere.
-      if (this.#options.late && this.#isWhole(guest)) this.#note(host, await usedBytes, guest, true);
-    }
-  }
-
-  /** Takes the compressed clusters off the plan that come next and lie in the window; nothing can come between them any more. */
-  #compressedHere(most: number): Entry[] {
-    const { plan } = this.#options;
-    const found: Entry[] = [];
-    while (found.length < most) {
-      const next = plan.first();
-      if (next?.kind !== entryKinds.compressed || next.host + next.length > this.#window.end) break;
-      plan.dropFirst();
-      found.push(next);
-    }
-    return found;
-  }
-
-  #isWhole(guest: number): boolean {
-    const { clusterBytes, virtualSizeBytes } = this.#options.header;
-    return guest + clusterBytes <= virtualSizeBytes;
-  }
-
-  #unpack(entry: Entry): Unpacking {
+  async #unpack(entry: Entry): Promise<void> {
     const { header } = this.#options;
     const { kind, host, length, guest } = entry;
     const bytes = this.#window.view(host, host + length);
     if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
     // Carried bytes move with the next view.
-    const isShared = this.#window.isCarried(host);
+    const isShared = this.#window.isCarried(host) && !this.#options.late;
     const input = padded(isShared ? Buffer.from(bytes) : bytes, length);
     const wantedBytes = Math.min(header.clusterBytes, header.virtualSizeBytes - guest);
     if (!this.#unpacked.takes(guest)) this.#landUnpacked();
-    return this.#unpacked.add(guest, host, input, wantedBytes);
+    const usedBytes = await this.#unpacked.add(guest, host, input, wantedBytes);
+    // One that the disk's end cuts may be wanted whole elsewhere.
+    if (wantedBytes === header.clusterBytes) this.#note(host, usedBytes, guest, true);
   }
 
   #onDisk(guest: number, cluster: Buffer): Buffer {

@@ -11,14 +11,6 @@ export interface UnpackedRunOptions {
   readonly place: (guest: number, bytes: Buffer) => Promise<void>;
 }
 
-/** A cluster that is being unpacked. */
-export interface Unpacking {
-  /** On another thread, while this one goes on. */
-  readonly isElsewhere: boolean;
-  /** Of the input, as far as it is known to belong to the cluster. Rejects with Fault ImageCorrupt, which the landing tells too. */
-  readonly usedBytes: Promise<number>;
-}
-
 /** Neighbours on the disk, in one buffer. */
 export class UnpackedRun {
   readonly #options: UnpackedRunOptions;
@@ -26,7 +18,7 @@ export class UnpackedRun {
   #guest = 0;
   #length = 0;
   /** Clusters that are being unpacked. */
-  #jobs: Promise<unknown>[] = [];
+  #jobs: Promise<void>[] = [];
 
   constructor(options: UnpackedRunOptions) {
     this.#options = options;
@@ -43,20 +35,27 @@ export class UnpackedRun {
    * The input must stay as it is until the run has landed.
    * @param host where the input lies in the file
    * @param wantedBytes of the cluster; fewer only at the disk's end
+   * @returns of the input, as far as it is known to belong to the cluster
+   * @throws Fault ImageCorrupt, or the landing does
    */
-  add(guest: number, host: number, input: Buffer, wantedBytes: number): Unpacking {
+  async add(guest: number, host: number, input: Buffer, wantedBytes: number): Promise<number> {
     const { header, inBackground } = this.#options;
     if (!this.#memory) this.#begin(guest);
     const into = this.#memory?.subarray(this.#length, this.#length + header.clusterBytes) ?? Buffer.alloc(0);
     this.#length += wantedBytes;
     const job = inBackground ? decompressInBackground(header, input, into) : undefined;
-    const usedBytes = (job ?? decompressInto(header, input, into)).then(
-      (used) => used ?? Promise.reject(notDecompressed(header.compression, host)),
-    );
-    // Heard of when the run lands.
-    usedBytes.catch(() => undefined);
-    this.#jobs.push(usedBytes);
-    return { isElsewhere: job !== undefined, usedBytes };
+    if (job) {
+      const checked = job.then((usedBytes) => {
+        if (usedBytes === undefined) throw notDecompressed(header.compression, host);
+      });
+      // Heard of when the run lands.
+      checked.catch(() => undefined);
+      this.#jobs.push(checked);
+      return 0;
+    }
+    const usedBytes = await decompressInto(header, input, into);
+    if (usedBytes === undefined) throw notDecompressed(header.compression, host);
+    return usedBytes;
   }
 
   /** Sends what there is on its way, and is empty again. @returns undefined when there is nothing */
@@ -85,7 +84,7 @@ export class UnpackedRun {
     this.#length = 0;
   }
 
-  async #place(guest: number, part: Buffer, jobs: readonly Promise<unknown>[]): Promise<void> {
+  async #place(guest: number, part: Buffer, jobs: readonly Promise<void>[]): Promise<void> {
     // All of them, before anyone else may have the memory.
     await Promise.allSettled(jobs);
     try {
