@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { bootcRefused, cannotLocate, noDiskBecause } from "../src/contract/image-texts.ts";
 import { Fault } from "../src/lib/faults.ts";
 
 export interface DiskFile {
@@ -24,8 +25,7 @@ const bootableFolders = ["/sysroot", "/ostree"];
 export async function openDiskFile(folder: string, root = "/"): Promise<DiskFile> {
   for (const name of bootableFolders) {
     if (await isFolder(join(root, name))) {
-      const text = `bootc image detected: conversion of bootable containers is not implemented: the image has ${name}`;
-      throw new Fault("ImageRefused", text);
+      throw new Fault("ImageRefused", `${bootcRefused}: the image has ${name}`);
     }
   }
   const name = await onlyFileIn(folder);
@@ -36,7 +36,7 @@ export async function openDiskFile(folder: string, root = "/"): Promise<DiskFile
   });
   try {
     const found = await handle.stat({ bigint: true });
-    if (!found.isFile()) throw new Fault("NoDiskInImage", `Cannot locate image file: ${path} is not a regular file`);
+    if (!found.isFile()) throw new Fault("NoDiskInImage", `${cannotLocate}: ${path} is not a regular file`);
     const marks = [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(" ");
     return {
       name,
@@ -52,16 +52,16 @@ export async function openDiskFile(folder: string, root = "/"): Promise<DiskFile
 }
 
 async function onlyFileIn(folder: string): Promise<string> {
-  const none = (what: string): Fault => new Fault("NoDiskInImage", `Cannot locate image file: ${what}`);
+  const none = (what: string): Fault => new Fault("NoDiskInImage", `${cannotLocate}: ${what}`);
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT" || cause.code === "ENOTDIR") throw none("image directory does not exist");
+    if (cause.code === "ENOENT" || cause.code === "ENOTDIR") throw none(noDiskBecause.folderMissing);
     throw unreadable(folder, cause);
   });
   const [entry] = entries;
-  if (!entry) throw none("image file does not exist in image directory - directory is empty");
-  if (entries.length > 1) throw none("image directory contains more than one file");
-  if (entry.isDirectory()) throw none("image directory contains another directory");
-  if (entry.name.trim() === "") throw none("image file does has no name");
+  if (!entry) throw none(noDiskBecause.folderEmpty);
+  if (entries.length > 1) throw none(noDiskBecause.severalFiles);
+  if (entry.isDirectory()) throw none(noDiskBecause.folderInside);
+  if (entry.name.trim() === "") throw none(noDiskBecause.nameBlank);
   return entry.name;
 }
 

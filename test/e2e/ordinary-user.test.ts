@@ -11,11 +11,20 @@ const mib = 1024 * 1024;
 const image = makeSparseImage(16 * mib, 50, 9);
 const isRoot = process.getuid?.() === 0;
 
-test.skipIf(noOrdinaryUser !== undefined).each(["Filesystem", "Block"])("imports into a %s volume", async (mode) => {
-  const server = await startHttpServer({ files: { "/disk.img": image } });
+async function startAsOrdinaryUser() {
   const dir = await temporaryDir();
   if (isRoot) await chown(dir, ordinaryUser, ordinaryUser);
   const up = await startCdiUp({ dir, prefix: [...asOrdinaryUser], env: { HOME: dir } });
+  const end = async (): Promise<void> => {
+    await up.stop();
+    await removeDir(dir);
+  };
+  return { up, end };
+}
+
+test.skipIf(noOrdinaryUser !== undefined).each(["Filesystem", "Block"])("imports into a %s volume", async (mode) => {
+  const server = await startHttpServer({ files: { "/disk.img": image } });
+  const { up, end } = await startAsOrdinaryUser();
   try {
     const manifest = JSON.stringify({
       apiVersion: "cdi.kubevirt.io/v1beta1",
@@ -34,15 +43,12 @@ test.skipIf(noOrdinaryUser !== undefined).each(["Filesystem", "Block"])("imports
     await up.kubectl("delete", "dv", "plain", "--timeout=20s");
     await expect.poll(() => stat(path).catch(() => undefined), { timeout: 10_000 }).toBeUndefined();
   } finally {
-    await up.stop();
-    await removeDir(dir);
+    await end();
   }
 });
 
 test.skipIf(noOrdinaryUser !== undefined)("node pull says that it takes root, and can be given up", async () => {
-  const dir = await temporaryDir();
-  if (isRoot) await chown(dir, ordinaryUser, ordinaryUser);
-  const up = await startCdiUp({ dir, prefix: [...asOrdinaryUser], env: { HOME: dir } });
+  const { up, end } = await startAsOrdinaryUser();
   try {
     const manifest = JSON.stringify({
       apiVersion: "cdi.kubevirt.io/v1beta1",
@@ -64,7 +70,6 @@ test.skipIf(noOrdinaryUser !== undefined)("node pull says that it takes root, an
     );
     await up.kubectl("delete", "dv", "pulled", "--timeout=30s");
   } finally {
-    await up.stop();
-    await removeDir(dir);
+    await end();
   }
 });

@@ -1,6 +1,7 @@
 // Looks through an image's layers for the one disk (interfaces/registry.md section 3): base first, the first match ends, names by
 // upstream's rule. What is found is handed over as a stream that ends only when its layer was read to the end and is whole.
 import type { Readable } from "node:stream";
+import { cannotLocate, noDiskBecause } from "../../../src/contract/image-texts.ts";
 import type { TarEntry } from "../../../src/datapath/index.ts";
 import { Fault, faultOf } from "../../../src/lib/faults.ts";
 import type { Log } from "../../../src/lib/log.ts";
@@ -125,8 +126,6 @@ async function plainFile(store: ImageStore, layer: Descriptor, signal: AbortSign
   };
 }
 
-const cannotLocate = "Cannot locate image file";
-
 /** What upstream finds out after it has unpacked. @throws Fault NoDiskInImage, ImageRefused */
 function refuseUnlessDisk({ name, type }: TarEntry): void {
   const short = name.slice(0, 200);
@@ -136,8 +135,8 @@ function refuseUnlessDisk({ name, type }: TarEntry): void {
     throw new Fault("ImageRefused", `Error sanitizing archive path: content filepath is tainted: ${short}`);
   }
   const [folder, file, ...deeper] = name.split("/").filter((part) => part !== "" && part !== ".");
-  if (folder !== "disk" || file === undefined) throw refuse("image directory does not exist");
-  if (deeper.length > 0) throw refuse("image directory contains another directory");
-  if (file.trim() === "") throw refuse("image file does has no name");
+  if (folder !== "disk" || file === undefined) throw refuse(noDiskBecause.folderMissing);
+  if (deeper.length > 0) throw refuse(noDiskBecause.folderInside);
+  if (file.trim() === "") throw refuse(noDiskBecause.nameBlank);
   if (type !== "file") throw refuse(`the image file is a ${type}`);
 }

@@ -1,5 +1,6 @@
 // What an image's configuration says beside its layers: labels for the claim (interfaces/registry.md section 4), and whether it is
 // one that boots by itself. Pure.
+import { bootcRefused } from "../../../src/contract/image-texts.ts";
 import { Fault } from "../../../src/lib/faults.ts";
 import type { ImageConfig } from "./manifest.ts";
 
@@ -21,5 +22,5 @@ export function labelsFromEnv(env: readonly string[]): Record<string, string> {
 /** @throws Fault ImageRefused with the beginning of upstream's text */
 export function refuseBootable({ labels }: ImageConfig): void {
   if (labels["containers.bootc"] !== "1" && labels["ostree.bootable"] !== "1") return;
-  throw new Fault("ImageRefused", "bootc image detected: conversion of bootable containers is not implemented");
+  throw new Fault("ImageRefused", bootcRefused);
 }

@@ -1,5 +1,6 @@
 // Which image a container runs from: one of the node's own programs, or one of others, pulled. While it cannot be had the container
 // waits, with the kubelet's reasons and words.
+import { annotations } from "../../api/annotations.ts";
 import type { RunConfig } from "../../contract/image-pull.ts";
 import { backoffDelay } from "../../lib/backoff.ts";
 import { PullFailed, type HeldImage, type ImageWanted, type PullPolicy } from "../images/index.ts";
@@ -7,8 +8,6 @@ import { tell, type ContainerWorld } from "./container-world.ts";
 import { filesIn } from "./environment.ts";
 import type { Container } from "./pod-types.ts";
 import type { ContainerFacts } from "./status.ts";
-
-const architectureLabel = "kubernetes.io/arch";
 
 /** @returns undefined for a program of the node's own. @throws the signal's reason when the pod ends first */
 export async function imageOf(about: ContainerWorld, facts: ContainerFacts): Promise<HeldImage | undefined> {
@@ -62,7 +61,7 @@ function wantedOf({ world, pod }: ContainerWorld, { image, imagePullPolicy }: Co
   return {
     image,
     policy: policyOf(imagePullPolicy, image),
-    architecture: spec.nodeSelector?.[architectureLabel],
+    architecture: spec.nodeSelector?.[annotations.nodeArchitecture],
     auths,
   };
 }

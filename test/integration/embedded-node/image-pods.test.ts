@@ -150,7 +150,7 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
         Entrypoint: [...inside("sh").split(" "), "-c", script.replaceAll("TOOL id", inside("id"))],
         Cmd: ["said", "by the image"],
         User: "1234:2345",
-        WorkingDir: "/work/here",
+        WorkingDir: "/srv/here",
       },
     }));
     await registry.push("vm/own", "1", image);
@@ -158,7 +158,7 @@ describe.skipIf(!isRoot || noRegistry !== undefined)("in images of a registry", 
     const pod = podOf("own", [container], { initContainers: [], securityContext: {} });
     await createPod(node, pod);
     await untilPod(node, "own", phase("Succeeded"));
-    expect(await logOf(node, "own")).toBe("said by the image image\n/work/here\n2345\nkept in memory\n");
+    expect(await logOf(node, "own")).toBe("said by the image image\n/srv/here\n2345\nkept in memory\n");
     const args = ["said", "by the pod"];
     await createPod(
       node,
