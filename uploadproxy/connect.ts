@@ -1,7 +1,7 @@
 // The connection to an upload server. A pod is told ready a little before its name is known everywhere, so that a name that is not
 // there yet, or a door that is not open yet, is tried again for a while.
 import type { LookupFunction } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import { setTimeout as pause } from "node:timers/promises";
 import { seconds } from "../src/lib/duration.ts";
 
@@ -24,6 +24,8 @@ const passing = ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH"];
 export async function connectTo(to: ServerAddress, signal: AbortSignal): Promise<TLSSocket> {
   const endMs = performance.now() + limitMs;
   for (;;) {
+    // A signal that has gone off before tells no listener.
+    signal.throwIfAborted();
     try {
       return await connectOnce(to, signal);
     } catch (cause) {
@@ -35,6 +37,17 @@ export async function connectTo(to: ServerAddress, signal: AbortSignal): Promise
   }
 }
 
+type Texts = Pick<ServerAddress, "certificate" | "key" | "ca">;
+let latest: (Texts & { context: SecureContext }) | undefined;
+
+/** Read once for as long as the texts stay: each reading is a few hundred KiB outside the heap, which the collector does not see. */
+function contextOf({ certificate, key, ca }: Texts): SecureContext {
+  if (latest?.certificate === certificate && latest.key === key && latest.ca === ca) return latest.context;
+  const context = createSecureContext({ cert: certificate, key, ca, minVersion: "TLSv1.2" });
+  latest = { certificate, key, ca, context };
+  return context;
+}
+
 function connectOnce(
   { host, port, certificate, key, ca, lookup }: ServerAddress,
   signal: AbortSignal,
@@ -44,10 +57,7 @@ function connectOnce(
       host,
       port,
       servername: host,
-      cert: certificate,
-      key,
-      ca,
-      minVersion: "TLSv1.2",
+      secureContext: contextOf({ certificate, key, ca }),
       ...(lookup ? { lookup } : {}),
     });
     const abandon = (): void => void socket.destroy(signal.reason as Error);

@@ -49,6 +49,8 @@ async function toServer(
   added: OutgoingHttpHeaders,
 ): Promise<void> {
   const log = world.log.with({ claim: `${namespace}/${name}`, method: request.method, path: way.path });
+  // While the token was checked: what has closed by now never says so again.
+  if (response.destroyed) return;
   const gone = new AbortController();
   const onClose = (): void => gone.abort(new Error("the client has gone"));
   response.once("close", onClose);

@@ -7,6 +7,13 @@ import { collectNowAndThen } from "../src/lib/collect-young.ts";
 export const pieceBytes = 160 * 1024;
 /** One is filled while the others are on their way. No more of a body is held here. */
 const mostPieces = 3;
+/** Of bodies that are over, kept for those to come: eight of them. A fresh one each would wait for the collector by the hundred. */
+const mostKept = 8 * mostPieces;
+const kept: Buffer[] = [];
+
+function keep(piece: Buffer): void {
+  if (kept.length < mostKept) kept.push(piece);
+}
 
 export interface Pump {
   /** Lets go of the request: what still comes is somebody else's to read. */
@@ -30,7 +37,7 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     piece = free.pop();
     if (!piece && made < mostPieces) {
       made += 1;
-      piece = Buffer.allocUnsafeSlow(pieceBytes);
+      piece = kept.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
     }
     return piece;
   }
@@ -44,6 +51,7 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     piece = undefined;
     filled = 0;
     to.write(bytes, () => {
+      if (isOver) return keep(sent);
       free.push(sent);
       goOn();
     });
@@ -68,7 +76,7 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
 
   /** A piece is free again. */
   function goOn(): void {
-    if (isOver || !rest) return;
+    if (!rest) return;
     const waiting = rest;
     rest = undefined;
     take(waiting);
@@ -97,6 +105,9 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     if (isOver) return;
     isOver = true;
     clearImmediate(flushing);
+    for (const one of free) keep(one);
+    if (piece) keep(piece);
+    piece = undefined;
     from.off("data", onData).off("end", onEnd);
     to.off("error", onOver).off("close", onOver);
   }

@@ -1,5 +1,6 @@
 // Answers that come before a request's body has ended: whether the client is sending, and what makes the answer reach it.
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { collectNowAndThen } from "./collect-young.ts";
 import { seconds } from "./duration.ts";
 
 /** How long an answered client may go on sending before it is cut off. Closing at once would lose it the answer. */
@@ -32,5 +33,5 @@ export function linger(request: IncomingMessage): void {
   limit.unref();
   request.once("close", () => clearTimeout(limit));
   request.on("error", () => undefined); // it has been answered
-  request.resume();
+  request.on("data", (chunk: Buffer) => collectNowAndThen(chunk.length));
 }

@@ -24,8 +24,10 @@ const isLong = process.env.CDI_TEST_LONG === "1";
 const requests = isLong ? 5000 : 500;
 const atOnce = 8;
 const KiB = 1024;
-/** One body takes 90 MiB (docs/adr/0033); eight at once took 110 to 140. What is looked for is a growth without end. */
+/** One body takes 90 MiB (docs/adr/0033); eight at once took 110 to 150. What is looked for is a growth without end. */
 const mostMib = 192;
+/** Sooner than the stand-in closes what says no more, which would hide a connection the proxy has forgotten. */
+const patienceMs = 20_000;
 
 const release: (() => Promise<void>)[] = [];
 let proxy: ProxyProgram;
@@ -231,7 +233,9 @@ test(
     }
     clearInterval(watching);
     await expect.poll(idleSeconds, { timeout: 90_000 }).toBeLessThan(0.05);
-    await expect.poll(() => descriptorsOf(proxy.pid), { timeout: 90_000 }).toBeLessThanOrEqual(descriptors);
+    // To the API server it keeps as many connections as it had to ask at once.
+    const most = descriptors + atOnce;
+    await expect.poll(() => descriptorsOf(proxy.pid), { timeout: patienceMs }).toBeLessThanOrEqual(most);
     expect(peak).toBeGreaterThan(0);
     expect(peak).toBeLessThan(mostMib);
   },
