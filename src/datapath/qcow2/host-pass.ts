@@ -1,5 +1,6 @@
 // One pass over an image file in its own order: each cluster goes to its place on the disk when its bytes come by. Tables that
 // come by are read too; what passed before its table is the business of `late`.
+import { setImmediate as turn } from "node:timers/promises";
 import { usableProcessors } from "../../lib/processors.ts";
 import { decompressCluster, notDecompressed } from "./decompress.ts";
 import { checkInFile, eachCluster, eachTable, entryKinds, mostEntriesOf, type EntryKind } from "./entries.ts";
@@ -35,8 +36,11 @@ export interface HostPassOptions {
   startAt?: number;
   /** In a stream that begins at `startAt`: what the pass before knew there; its plan and its late bytes are in `plan` and `late`. */
   from?: Pick<PassState, "coveredTo" | "deferred">;
-  /** Told a rising offset of the file below which everything is placed; in a stream that, or in `state`. */
-  onLowWater?: (offset: number) => void;
+  /**
+   * Told a rising offset of the file below which everything is placed; in a stream that, or in `state`. At least whenever the pass
+   * has to wait for input. @param takenTo offset in the file behind the last byte of the input that was looked at
+   */
+  onLowWater?: (offset: number, takenTo: number) => void;
   signal: AbortSignal;
   /** With more than one, clusters are unpacked on other threads. Default: what this process may use. */
   processors?: number;
@@ -48,6 +52,14 @@ export interface HostPassOptions {
 const smallestSkipBytes = MIB;
 /** Unpacked bytes on their way to the target at most. */
 const mostOnTheWayBytes = 4 * MIB;
+/** Input between two places that onLowWater is told at most, where input is there all the time. */
+const mostUntoldBytes = 2 * MIB;
+
+/** In memory of its own, on its way to the target. */
+interface Sent {
+  readonly landing: Promise<void>;
+  readonly bytes: number;
+}
 
 export class HostPass {
   readonly #options: HostPassOptions;
@@ -56,8 +68,12 @@ export class HostPass {
   #isAtEnd = false;
   /** In a stream: everything below is placed, kept, or known to be of no use. */
   #coveredTo = 0;
+  /** Placed from the input's memory, which is the input's again with the next call. */
   #onTheWay: Promise<void>[] = [];
-  #onTheWayBytes = 0;
+  #sent: Sent[] = [];
+  #sentBytes = 0;
+  /** Offset of the input at which onLowWater was told last. */
+  #toldAt = 0;
   /** Tables for which the plan had no room: they are read again at the end. */
   #deferred: Entry[] = [];
   /** It waits for bytes, and everything is as it was told by onLowWater. */
@@ -82,7 +98,7 @@ export class HostPass {
     } finally {
       // None of them may still look at a buffer, or fail unheard, when the caller goes on.
       await this.#unpacked.drop();
-      await Promise.allSettled(this.#onTheWay);
+      await Promise.allSettled([...this.#onTheWay, ...this.#sent.map(({ landing }) => landing)]);
     }
   }
 
@@ -113,7 +129,7 @@ export class HostPass {
       plan.dropFirst();
       if (entry.kind === entryKinds.compressed) await this.#unpack(entry);
       else await this.#readTable(entry);
-      if (this.#onTheWayBytes > mostOnTheWayBytes) await this.#landed();
+      while (this.#sentBytes > mostOnTheWayBytes) await this.#firstLanded();
     }
     if (late && this.#deferred.length > 0) await this.#readDeferred();
     late?.clear();
@@ -146,12 +162,18 @@ export class HostPass {
   async #readOn(firstOpen: number): Promise<boolean> {
     const { input, signal, onLowWater } = this.#options;
     if (this.#isAtEnd) return false;
-    await this.#landed();
+    await this.#placedFromInput();
     signal.throwIfAborted();
     this.#window.settle();
-    onLowWater?.(Math.min(firstOpen, this.#window.end));
-    this.#isAtRest = true;
-    const chunk = await input.next();
+    const coming = input.next();
+    // What was unpacked lands meanwhile; it is waited for where there is time, or a place to go on from is due.
+    if (this.#window.end - this.#toldAt >= mostUntoldBytes || !(await isThere(coming))) {
+      await this.#landed();
+      this.#toldAt = this.#window.end;
+      this.#isAtRest = true;
+      onLowWater?.(Math.min(firstOpen, this.#toldAt), this.#toldAt);
+    }
+    const chunk = await coming;
     this.#isAtRest = false;
     if (chunk) this.#window.append(chunk);
     else this.#isAtEnd = true;
@@ -200,28 +222,40 @@ export class HostPass {
   /** Waits only when it has to: many clusters share one turn of the event loop. */
   #place(guest: number, bytes: Buffer): Promise<void> {
     const placing = this.#options.place(guest, bytes);
-    this.#follow(placing, bytes.length);
+    // Heard of in #placedFromInput; until then it is no unhandled failure.
+    placing.catch(() => undefined);
+    this.#onTheWay.push(placing);
     return placing;
   }
 
-  #follow(placing: Promise<void>, bytes: number): void {
-    // Heard of in #landed; until then it is no unhandled failure.
-    placing.catch(() => undefined);
-    this.#onTheWay.push(placing);
-    this.#onTheWayBytes += bytes;
-  }
-
-  #landUnpacked(): void {
+  #sendUnpacked(): void {
     const sent = this.#unpacked.land();
-    if (sent) this.#follow(sent.landing, sent.bytes);
+    if (!sent) return;
+    sent.landing.catch(() => undefined);
+    this.#sent.push(sent);
+    this.#sentBytes += sent.bytes;
   }
 
-  async #landed(): Promise<void> {
-    this.#landUnpacked();
+  /** The input's memory is needed no more. */
+  async #placedFromInput(): Promise<void> {
+    await this.#unpacked.inputsUsed();
     if (this.#onTheWay.length === 0) return;
     await Promise.all(this.#onTheWay);
     this.#onTheWay = [];
-    this.#onTheWayBytes = 0;
+  }
+
+  async #firstLanded(): Promise<void> {
+    const first = this.#sent[0];
+    if (!first) return;
+    await first.landing;
+    this.#sent.shift();
+    this.#sentBytes -= first.bytes;
+  }
+
+  async #landed(): Promise<void> {
+    this.#sendUnpacked();
+    await this.#placedFromInput();
+    while (this.#sent.length > 0) await this.#firstLanded();
   }
 
   async #unpack(entry: Entry): Promise<void> {
@@ -233,7 +267,7 @@ export class HostPass {
     const isShared = this.#window.isCarried(host) && !this.#options.late;
     const input = padded(isShared ? Buffer.from(bytes) : bytes, length);
     const wantedBytes = Math.min(header.clusterBytes, header.virtualSizeBytes - guest);
-    if (!this.#unpacked.takes(guest)) this.#landUnpacked();
+    if (!this.#unpacked.takes(guest)) this.#sendUnpacked();
     const usedBytes = await this.#unpacked.add(guest, host, input, wantedBytes);
     // One that the disk's end cuts may be wanted whole elsewhere.
     if (wantedBytes === header.clusterBytes) this.#note(host, usedBytes, guest, true);
@@ -344,6 +378,15 @@ export class HostPass {
     }
     this.#deferred = [];
   }
+}
+
+/** Whether it has come without any wait for the world outside. */
+async function isThere(coming: Promise<unknown>): Promise<boolean> {
+  let is = false;
+  const note = (): void => void (is = true);
+  coming.then(note, note);
+  await turn();
+  return is;
 }
 
 /** Less than a sector of a compressed cluster can be missing at the end of the file: zeros, as for qemu. */

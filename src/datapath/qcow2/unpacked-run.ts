@@ -19,6 +19,8 @@ export class UnpackedRun {
   #length = 0;
   /** Clusters that are being unpacked. */
   #jobs: Promise<void>[] = [];
+  /** The same, and those of runs that were sent on. None rejects. */
+  #reading = new Set<Promise<unknown>>();
 
   constructor(options: UnpackedRunOptions) {
     this.#options = options;
@@ -31,8 +33,13 @@ export class UnpackedRun {
     return guest === this.#guest + this.#length && this.#length + clusterBytes <= this.#memory.length;
   }
 
+  /** Resolves when nobody looks at an input any more. */
+  async inputsUsed(): Promise<void> {
+    await Promise.all(this.#reading);
+  }
+
   /**
-   * The input must stay as it is until the run has landed.
+   * The input must stay as it is until `inputsUsed`.
    * @param host where the input lies in the file
    * @param wantedBytes of the cluster; fewer only at the disk's end
    * @returns of the input, as far as it is known to belong to the cluster
@@ -49,7 +56,8 @@ export class UnpackedRun {
         if (usedBytes === undefined) throw notDecompressed(header.compression, host);
       });
       // Heard of when the run lands.
-      checked.catch(() => undefined);
+      const read = checked.catch(() => undefined).then(() => void this.#reading.delete(read));
+      this.#reading.add(read);
       this.#jobs.push(checked);
       return 0;
     }
@@ -71,10 +79,9 @@ export class UnpackedRun {
 
   /** Lets go of what has not landed, once nobody unpacks into it. Never rejects. */
   async drop(): Promise<void> {
-    const jobs = this.#jobs;
     this.#memory = undefined;
     this.#jobs = [];
-    await Promise.allSettled(jobs);
+    await this.inputsUsed();
   }
 
   #begin(guest: number): void {

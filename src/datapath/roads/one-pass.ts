@@ -111,7 +111,7 @@ async function passPlanned(
       input,
       plan: plan.heap,
       ...(startAt === undefined ? {} : { startAt }),
-      ...(onLowWater ? { onLowWater } : {}),
+      ...(onLowWater ? { onLowWater: (offset) => onLowWater(offset) } : {}),
       signal,
       place: (guest, bytes) => target.place(guest, bytes),
     });
@@ -142,7 +142,6 @@ async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Pr
   const input = onePassInput(job);
   const next = async (): Promise<Buffer | undefined> => {
     if (input.position > mostBytes) throw unpacksTooFar(mostBytes);
-    onTaken?.(input.position);
     return await input.next();
   };
   try {
@@ -161,7 +160,7 @@ async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Pr
       late,
       ...(startAt === undefined ? {} : { startAt }),
       ...(startState ? { from: startState } : {}),
-      onLowWater: (offset) => onLowWater?.(offset, stateOf),
+      onLowWater: (offset, takenTo) => tellTaken(offset, takenTo),
       signal,
       place: (guest, bytes) => target.place(guest, bytes),
     });
@@ -169,9 +168,14 @@ async function passInLine(job: RoadJob, header: Qcow2Header, target: Target): Pr
       const state = pass.state();
       return state && writePassState({ ...state, head: peeled.head });
     };
+    // First where it can go on, then that it waits: who waits for that saves what was told.
+    const tellTaken = (offset: number, takenTo = offset): void => {
+      onLowWater?.(offset, stateOf);
+      onTaken?.(takenTo);
+    };
     await pass.run();
     for (;;) {
-      onLowWater?.(input.position, stateOf);
+      tellTaken(input.position);
       if (!(await next())) break;
     }
   } finally {

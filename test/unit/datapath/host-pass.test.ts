@@ -5,6 +5,7 @@ import { readHeader } from "../../../src/datapath/qcow2/header.ts";
 import { HostWindow } from "../../../src/datapath/qcow2/host-window.ts";
 import { PlacedClusters } from "../../../src/datapath/qcow2/placed-clusters.ts";
 import { planRanged } from "../../../src/datapath/qcow2/ranged-plan.ts";
+import { borrowedInput, slowPlace } from "../../support/borrowed-input.ts";
 import { randomQcow2 } from "../../support/random-qcow2.ts";
 
 const pieceBytes = 150_000;
@@ -23,21 +24,14 @@ async function pass(image: Buffer, disk: Buffer, startAt: number, onLowWater?: (
     most,
   );
   if (!plan) throw new Error("no plan");
-  let at = startAt;
-  const next = (): Promise<Buffer | undefined> => {
-    const piece = image.subarray(at, at + pieceBytes);
-    at += piece.length;
-    return Promise.resolve(piece.length > 0 ? piece : undefined);
-  };
-  const place = (guest: number, bytes: Buffer): Promise<void> => Promise.resolve(void bytes.copy(disk, guest));
   const onePass = new HostPass({
     header,
-    input: { next },
+    input: borrowedInput(image, startAt, pieceBytes),
     plan: plan.heap,
     startAt,
     ...(onLowWater ? { onLowWater } : {}),
     signal,
-    place,
+    place: slowPlace(disk),
   });
   for (let window = 0; window < plan.windows; window += 1) {
     await plan.load(window);

@@ -9,6 +9,7 @@ import { LateBytes } from "../../../src/datapath/qcow2/late-bytes.ts";
 import { PassDeclined } from "../../../src/datapath/qcow2/pass-declined.ts";
 import { readPassState, writePassState, type PassState } from "../../../src/datapath/qcow2/pass-state.ts";
 import { planStream } from "../../../src/datapath/qcow2/ranged-plan.ts";
+import { borrowedInput, slowPlace } from "../../support/borrowed-input.ts";
 import { randomQcow2 } from "../../support/random-qcow2.ts";
 
 const { signal } = new AbortController();
@@ -35,7 +36,6 @@ async function pass(
     readPlaced: (guest, into) => Promise.resolve(void disk.copy(into, 0, guest)),
   });
   const plan = new EntryHeap(header.clusterBytes);
-  let at = cut?.at ?? 0;
   try {
     if (from) {
       for (const { kind, host, length, guest } of from.plan) plan.push(kind, host, length, guest);
@@ -45,26 +45,18 @@ async function pass(
       header,
       plan,
       late,
-      input: {
-        next() {
-          const piece = image.subarray(at, at + pieceBytes);
-          at += piece.length;
-          return Promise.resolve(piece.length > 0 ? piece : undefined);
-        },
-      },
+      input: borrowedInput(image, cut?.at ?? 0, pieceBytes),
       ...(cut ? { startAt: cut.at } : {}),
       ...(from ? { from } : {}),
       onLowWater(lowWater) {
-        // Asked once the pass waits, as the keeper of a checkpoint does.
-        queueMicrotask(() => {
-          const state = onePass.state();
-          if (!state) return;
-          const bytes = writePassState({ ...state, head: image.subarray(0, headBytes) });
-          onCut?.({ at: lowWater, state: bytes, disk: Buffer.from(disk) });
-        });
+        // As the keeper of a checkpoint does: what it is told now is what it may save.
+        const state = onePass.state();
+        if (!state) throw new Error("the pass does not know its state");
+        const bytes = writePassState({ ...state, head: image.subarray(0, headBytes) });
+        onCut?.({ at: lowWater, state: bytes, disk: Buffer.from(disk) });
       },
       signal,
-      place: (guest, bytes) => Promise.resolve(void bytes.copy(disk, guest)),
+      place: slowPlace(disk),
     });
     await onePass.run();
     return true;
