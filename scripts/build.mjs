@@ -18,6 +18,8 @@ const programs = [
   { name: "apiserver", entry: "src/programs/apiserver.ts" },
   { name: "uploadproxy", entry: "src/programs/uploadproxy.ts" },
   { name: "uploadserver", entry: "uploadserver/main.ts" },
+  // A thread of those that unpack qcow2.
+  { name: "inflate-worker", entry: "src/lib/inflate-worker.ts" },
   // Started where there is nothing beside it: one file, which says by its name what it is.
   { name: "containerimage-server", entry: "imageserver/main.ts", alone: true },
 ];

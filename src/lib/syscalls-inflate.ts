@@ -1,23 +1,23 @@
 // Raw deflate piece by piece: the zlib inside node, through koffi, with one engine that is used again and again. node:zlib makes
-// an engine and buffers for each piece, and has no way to run a piece on another thread into memory that is there already.
+// an engine and buffers for each piece. Told by addresses, an engine of another thread works on this one's memory.
 import { createRequire } from "node:module";
 import { deflateRawSync } from "node:zlib";
 import type * as Koffi from "koffi";
 
-/** One piece at a time. */
 export interface Inflater {
   /** @returns how many bytes of the input it took to fill `into`; undefined when the data is damaged or ends before */
   inflate(input: Buffer, into: Buffer): number | undefined;
-  /** The same on another thread: until it resolves both must stay as they are, and nothing else may be asked. */
-  inflateInBackground(input: Buffer, into: Buffer): Promise<number | undefined>;
+  /** The same of memory that somebody else holds, while this goes on: where it begins, and how many bytes it has. */
+  inflateAt(input: number, inputBytes: number, into: number, intoBytes: number): number | undefined;
+  /** Where bytes begin in this process, of whatever thread: good for as long as somebody holds them. */
+  addressOf(bytes: Buffer): number;
 }
 
-type Address = (bytes: Buffer) => bigint;
 interface Calls {
-  readonly addressOf: Address;
+  readonly addressOf: (bytes: Buffer) => number;
   readonly init: (stream: Buffer, windowBits: number, version: string, size: number) => number;
   readonly reset: (stream: Buffer) => number;
-  readonly inflate: Koffi.KoffiFunc<(stream: Buffer, flush: number) => number>;
+  readonly inflate: (stream: Buffer, flush: number) => number;
 }
 
 /** z_stream where pointers and longs have 8 bytes (zlib.h). */
@@ -44,31 +44,20 @@ function inflaterOf({ addressOf, init, reset, inflate }: Calls, windowBits: numb
   const stream = Buffer.alloc(4096);
   if (init(stream, -windowBits, "1", streamBytes) !== ok) throw new Error("zlib refused an engine");
 
-  const begin = (input: Buffer, into: Buffer): void => {
+  function inflateAt(input: number, inputBytes: number, into: number, intoBytes: number): number | undefined {
     if (reset(stream) !== ok) throw new Error("zlib refused to begin anew");
-    stream.writeBigUInt64LE(addressOf(input), at.nextIn);
-    stream.writeUInt32LE(input.length, at.availIn);
-    stream.writeBigUInt64LE(addressOf(into), at.nextOut);
-    stream.writeUInt32LE(into.length, at.availOut);
-  };
-  // What the engine says of bytes behind the last one wanted is nobody's business.
-  const used = (input: Buffer): number | undefined =>
-    stream.readUInt32LE(at.availOut) === 0 ? input.length - stream.readUInt32LE(at.availIn) : undefined;
-
+    stream.writeBigUInt64LE(BigInt(input), at.nextIn);
+    stream.writeUInt32LE(inputBytes, at.availIn);
+    stream.writeBigUInt64LE(BigInt(into), at.nextOut);
+    stream.writeUInt32LE(intoBytes, at.availOut);
+    // What the engine says of bytes behind the last one wanted is nobody's business.
+    inflate(stream, finish);
+    return stream.readUInt32LE(at.availOut) === 0 ? inputBytes - stream.readUInt32LE(at.availIn) : undefined;
+  }
   return {
-    inflate(input, into) {
-      begin(input, into);
-      inflate(stream, finish);
-      return used(input);
-    },
-    async inflateInBackground(input, into) {
-      begin(input, into);
-      await new Promise<void>((resolve, reject) => {
-        inflate.async(stream, finish, (error: Error | null) => (error ? reject(error) : resolve()));
-      });
-      // Named here, so that neither is collected before.
-      return into.length > 0 ? used(input) : 0;
-    },
+    inflateAt,
+    addressOf,
+    inflate: (input, into) => inflateAt(addressOf(input), input.length, addressOf(into), into.length),
   };
 }
 
@@ -95,12 +84,12 @@ function load(): Calls {
   const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
   // The program itself: node brings zlib within.
   const library = koffi.load(null);
-  const bases = new WeakMap<ArrayBufferLike, bigint>();
+  const bases = new WeakMap<ArrayBufferLike, number>();
   return {
     addressOf({ buffer, byteOffset }) {
       let base = bases.get(buffer);
-      if (base === undefined) bases.set(buffer, (base = BigInt(koffi.address(Buffer.from(buffer as ArrayBuffer)))));
-      return base + BigInt(byteOffset);
+      if (base === undefined) bases.set(buffer, (base = Number(koffi.address(Buffer.from(buffer as ArrayBuffer)))));
+      return base + byteOffset;
     },
     init: library.func("int inflateInit2_(void *stream, int windowBits, const char *version, int size)"),
     reset: library.func("int inflateReset(void *stream)"),

@@ -1,6 +1,7 @@
 // One compressed cluster: raw deflate with a window of 4 KiB, or zstd frames. What follows them in their last sector is junk.
 import { constants, createInflateRaw, inflateRawSync, zstdDecompressSync } from "node:zlib";
 import { Fault } from "../../lib/faults.ts";
+import { startInflateThread, type InflateThread } from "../../lib/inflate-thread.ts";
 import { makeInflater, type Inflater } from "../../lib/syscalls-inflate.ts";
 import type { Qcow2Header } from "./header.ts";
 import { zstdFrameBytes } from "./zstd-frame.ts";
@@ -15,58 +16,24 @@ export interface Decompressed {
 /** A little more room than a cluster: the engine then sees the end in its first call. */
 const slackBytes = 64;
 const windowBits = 12;
-/** Engines for other threads. */
-const backgroundThreads = 3;
 /** Without another flush the engine takes an input that ends early for an error. */
 const inflateFlush = { windowBits, finishFlush: constants.Z_SYNC_FLUSH } as const;
 
 /** A window of 4 KiB, as qemu writes; made when first used. */
-let inflaters:
-  { readonly here: Inflater | undefined; readonly background: BackgroundInflaters | undefined } | undefined;
+let engine: { readonly here: Inflater | undefined } | undefined;
 
-function theInflaters(): NonNullable<typeof inflaters> {
-  if (inflaters) return inflaters;
-  const engines = Array.from({ length: backgroundThreads }, () => makeInflater(windowBits));
-  const background = engines.filter((engine) => engine !== undefined);
-  inflaters = {
-    here: makeInflater(windowBits),
-    background: background.length > 0 ? new BackgroundInflaters(background) : undefined,
-  };
-  return inflaters;
+function inflaterFor({ compression }: Pick<Qcow2Header, "compression">): Inflater | undefined {
+  if (compression === "zstd") return undefined;
+  engine ??= { here: makeInflater(windowBits) };
+  return engine.here;
 }
 
-/** Pieces are dealt out to engines, each of which has one at a time. */
-class BackgroundInflaters {
-  readonly #engines: readonly Inflater[];
-  readonly #turns: Promise<unknown>[];
-  #next = 0;
+let thread: InflateThread | undefined;
 
-  constructor(engines: readonly Inflater[]) {
-    this.#engines = engines;
-    this.#turns = engines.map(() => Promise.resolve());
-  }
-
-  inflate(input: Buffer, into: Buffer): Promise<number | undefined> {
-    const index = this.#next;
-    this.#next = (index + 1) % this.#engines.length;
-    const turn = (this.#turns[index] ?? Promise.resolve()).then(() =>
-      this.#engines[index]?.inflateInBackground(input, into),
-    );
-    this.#turns[index] = turn.catch(() => undefined);
-    return turn;
-  }
-}
-
-/**
- * Fills `into`, which has the room of a cluster, on another thread; until it resolves both buffers must stay as they are.
- * @returns undefined where there is no way to do so; else what `decompressInto` returns
- */
-export function decompressInBackground(
-  { compression }: Pick<Qcow2Header, "compression">,
-  input: Buffer,
-  into: Buffer,
-): Promise<number | undefined> | undefined {
-  return compression === "zstd" ? undefined : theInflaters().background?.inflate(input, into);
+/** A thread beside this one that does the same, begun with the first call. @returns undefined where there can be none */
+export function inflateThreadFor(header: Pick<Qcow2Header, "compression">): InflateThread | undefined {
+  const here = inflaterFor(header);
+  return here && (thread ??= startInflateThread(windowBits, here));
 }
 
 /**
@@ -78,7 +45,7 @@ export async function decompressInto(
   input: Buffer,
   into: Buffer,
 ): Promise<number | undefined> {
-  const { here } = header.compression === "zstd" ? { here: undefined } : theInflaters();
+  const here = inflaterFor(header);
   if (here) return here.inflate(input, into);
   const unpacked = await decompressCluster(header, input);
   unpacked?.bytes.copy(into);

@@ -7,11 +7,13 @@ import { checkInFile, eachCluster, eachTable, entryKinds, mostEntriesOf, type En
 import { EntryHeap, type Entry } from "./entry-heap.ts";
 import type { Qcow2Header } from "./header.ts";
 import { HostWindow } from "./host-window.ts";
+import { Landings } from "./landings.ts";
 import type { LateBytes } from "./late-bytes.ts";
 import { PassDeclined } from "./pass-declined.ts";
-import { UnpackedRun } from "./unpacked-run.ts";
 import type { PassState } from "./pass-state.ts";
 import { checkTable } from "./table-walk.ts";
+import { unpackClusters, type ClusterToUnpack } from "./unpack-clusters.ts";
+import { UnpackedRun, type Run } from "./unpacked-run.ts";
 
 const MIB = 1024 * 1024;
 
@@ -50,28 +52,20 @@ export interface HostPassOptions {
 
 /** Unreferenced stretches shorter than this are read and dropped: asking anew costs more. */
 const smallestSkipBytes = MIB;
-/** Unpacked bytes on their way to the target at most. */
-const mostOnTheWayBytes = 4 * MIB;
+/** Unpacked bytes of clusters that are unpacked together. */
+const mostTogetherBytes = 4 * MIB;
 /** Input between two places that onLowWater is told at most, where input is there all the time. */
 const mostUntoldBytes = 2 * MIB;
-
-/** In memory of its own, on its way to the target. */
-interface Sent {
-  readonly landing: Promise<void>;
-  readonly bytes: number;
-}
 
 export class HostPass {
   readonly #options: HostPassOptions;
   readonly #window = new HostWindow();
   readonly #unpacked: UnpackedRun;
+  readonly #landings: Landings;
+  readonly #isShared: boolean;
   #isAtEnd = false;
   /** In a stream: everything below is placed, kept, or known to be of no use. */
   #coveredTo = 0;
-  /** Placed from the input's memory, which is the input's again with the next call. */
-  #onTheWay: Promise<void>[] = [];
-  #sent: Sent[] = [];
-  #sentBytes = 0;
   /** Offset of the input at which onLowWater was told last. */
   #toldAt = 0;
   /** Tables for which the plan had no room: they are read again at the end. */
@@ -81,10 +75,10 @@ export class HostPass {
 
   constructor(options: HostPassOptions) {
     this.#options = options;
-    const { header, late, place } = options;
-    // What a stream keeps depends on how much of the input was used.
-    const inBackground = !late && (options.processors ?? usableProcessors()) >= 1.5;
-    this.#unpacked = new UnpackedRun({ header, inBackground, place });
+    this.#unpacked = new UnpackedRun(options.header.clusterBytes);
+    this.#landings = new Landings(options.place);
+    // Who sends a stream has the other processor (docs/adr/0029).
+    this.#isShared = !options.late && (options.processors ?? usableProcessors()) >= 1.5;
     this.#coveredTo = options.from?.coveredTo ?? 0;
     this.#deferred.push(...(options.from?.deferred ?? []));
     this.#window.moveTo(options.startAt ?? 0);
@@ -97,8 +91,7 @@ export class HostPass {
       await this.#landed();
     } finally {
       // None of them may still look at a buffer, or fail unheard, when the caller goes on.
-      await this.#unpacked.drop();
-      await Promise.allSettled([...this.#onTheWay, ...this.#sent.map(({ landing }) => landing)]);
+      await this.#landings.over();
     }
   }
 
@@ -127,9 +120,9 @@ export class HostPass {
       const end = entry.host + entry.length;
       while (this.#window.end < end && (await this.#readOn(entry.host)));
       plan.dropFirst();
-      if (entry.kind === entryKinds.compressed) await this.#unpack(entry);
+      if (entry.kind === entryKinds.compressed) await this.#unpackFrom(entry);
       else await this.#readTable(entry);
-      while (this.#sentBytes > mostOnTheWayBytes) await this.#firstLanded();
+      await this.#landings.someRoom();
     }
     if (late && this.#deferred.length > 0) await this.#readDeferred();
     late?.clear();
@@ -162,7 +155,7 @@ export class HostPass {
   async #readOn(firstOpen: number): Promise<boolean> {
     const { input, signal, onLowWater } = this.#options;
     if (this.#isAtEnd) return false;
-    await this.#placedFromInput();
+    await this.#landings.ofInput();
     signal.throwIfAborted();
     this.#window.settle();
     const coming = input.next();
@@ -214,63 +207,57 @@ export class HostPass {
     }
     plan.trimFirst(bytes.length);
     this.#note(host, bytes.length, guest, false);
-    const placing = this.#place(guest, bytes);
+    const placing = this.#landings.place(guest, bytes);
     // Carried bytes move when the window goes on; those of a chunk stay until the next one.
     if (this.#window.isCarried(host)) await placing;
   }
 
-  /** Waits only when it has to: many clusters share one turn of the event loop. */
-  #place(guest: number, bytes: Buffer): Promise<void> {
-    const placing = this.#options.place(guest, bytes);
-    // Heard of in #placedFromInput; until then it is no unhandled failure.
-    placing.catch(() => undefined);
-    this.#onTheWay.push(placing);
-    return placing;
-  }
-
-  #sendUnpacked(): void {
-    const sent = this.#unpacked.land();
-    if (!sent) return;
-    sent.landing.catch(() => undefined);
-    this.#sent.push(sent);
-    this.#sentBytes += sent.bytes;
-  }
-
-  /** The input's memory is needed no more. */
-  async #placedFromInput(): Promise<void> {
-    await this.#unpacked.inputsUsed();
-    if (this.#onTheWay.length === 0) return;
-    await Promise.all(this.#onTheWay);
-    this.#onTheWay = [];
-  }
-
-  async #firstLanded(): Promise<void> {
-    const first = this.#sent[0];
-    if (!first) return;
-    await first.landing;
-    this.#sent.shift();
-    this.#sentBytes -= first.bytes;
-  }
-
   async #landed(): Promise<void> {
-    this.#sendUnpacked();
-    await this.#placedFromInput();
-    while (this.#sent.length > 0) await this.#firstLanded();
+    const run = this.#unpacked.take();
+    if (run) this.#landings.send(run);
+    await this.#landings.all();
   }
 
-  async #unpack(entry: Entry): Promise<void> {
+  /** With those that come next and are there, so that two threads have something to do. */
+  async #unpackFrom(first: Entry): Promise<void> {
     const { header } = this.#options;
-    const { kind, host, length, guest } = entry;
+    const entries = [first, ...this.#compressedHere(mostTogetherBytes / header.clusterBytes - 1)];
+    const full: Run[] = [];
+    const clusters = entries.map((entry) => this.#toUnpack(entry, full));
+    await unpackClusters(header, clusters, this.#isShared);
+    for (const [index, { host, guest }] of entries.entries()) {
+      const { usedBytes } = clusters[index] ?? {};
+      if (usedBytes === undefined) throw notDecompressed(header.compression, host);
+      // In the file's order: what a stream keeps depends on how much of its input each of them used.
+      if (index > 0 && this.#hasToKeep(host)) await this.#letGoBelow(host);
+      // One that the disk's end cuts may be wanted whole elsewhere.
+      if (guest + header.clusterBytes <= header.virtualSizeBytes) this.#note(host, usedBytes, guest, true);
+    }
+    for (const run of full) this.#landings.send(run);
+  }
+
+  /** Takes them off the plan. Nothing can come between them any more. */
+  #compressedHere(most: number): Entry[] {
+    const { plan } = this.#options;
+    const found: Entry[] = [];
+    while (found.length < most) {
+      const next = plan.first();
+      if (next?.kind !== entryKinds.compressed || next.host + next.length > this.#window.end) break;
+      plan.dropFirst();
+      found.push(next);
+    }
+    return found;
+  }
+
+  /** @param full takes the run that the cluster has no room in */
+  #toUnpack({ kind, host, length, guest }: Entry, full: Run[]): ClusterToUnpack {
+    const { header } = this.#options;
     const bytes = this.#window.view(host, host + length);
     if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
     // Carried bytes move with the next view.
-    const isShared = this.#window.isCarried(host) && !this.#options.late;
-    const input = padded(isShared ? Buffer.from(bytes) : bytes, length);
-    const wantedBytes = Math.min(header.clusterBytes, header.virtualSizeBytes - guest);
-    if (!this.#unpacked.takes(guest)) this.#sendUnpacked();
-    const usedBytes = await this.#unpacked.add(guest, host, input, wantedBytes);
-    // One that the disk's end cuts may be wanted whole elsewhere.
-    if (wantedBytes === header.clusterBytes) this.#note(host, usedBytes, guest, true);
+    const input = padded(this.#window.isCarried(host) ? Buffer.from(bytes) : bytes, length);
+    if (!this.#unpacked.takes(guest)) full.push(...[this.#unpacked.take()].filter((run) => run !== undefined));
+    return { input, into: this.#unpacked.room(guest, Math.min(header.clusterBytes, header.virtualSizeBytes - guest)) };
   }
 
   #onDisk(guest: number, cluster: Buffer): Buffer {
@@ -342,13 +329,13 @@ export class HostPass {
     await this.#landed();
     const gone = (): PassDeclined => new PassDeclined("several places share bytes that have passed");
     const same = kind === entryKinds.compressed ? await late.unpackedBefore(host, header.clusterBytes) : undefined;
-    if (same) return await this.#place(guest, this.#onDisk(guest, same));
+    if (same) return await this.#landings.place(guest, this.#onDisk(guest, same));
     const bytes = await this.#passedBytes(late, host, length);
     if (kind === entryKinds.compressed) {
       const unpacked = await decompressCluster(header, padded(bytes, length));
       if (!unpacked)
         throw this.#isAtEnd && bytes.length === length ? notDecompressed(header.compression, host) : gone();
-      return await this.#place(guest, this.#onDisk(guest, unpacked.bytes));
+      return await this.#landings.place(guest, this.#onDisk(guest, unpacked.bytes));
     }
     if (bytes.length < length) {
       if (!this.#isAtEnd || host + bytes.length < this.#window.end) throw gone();
@@ -356,7 +343,7 @@ export class HostPass {
       else checkInFile(header, kind, host, length, guest, this.#window.end);
     }
     if (kind === entryKinds.l2) return await this.#see(entry, bytes, passedBelow);
-    await this.#place(guest, bytes);
+    await this.#landings.place(guest, bytes);
   }
 
   async #passedBytes(late: LateBytes, host: number, length: number): Promise<Buffer> {
