@@ -3,9 +3,9 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
-import { earlyHeaders, linger, tellToGoOn } from "../src/lib/http-early.ts";
+import { earlyHeaders, hasBody, linger, tellToGoOn } from "../src/lib/http-early.ts";
 import { connectTo, type ServerAddress } from "./connect.ts";
-import { hasBody, passedHeaders } from "./headers.ts";
+import { passedHeaders } from "./headers.ts";
 import { pump, type Pump } from "./pump.ts";
 
 export interface Destination extends ServerAddress {

@@ -27,6 +27,3 @@ export function passedHeaders(message: IncomingMessage): OutgoingHttpHeaders {
     Object.entries(headers).map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
   );
 }
-
-export const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;

@@ -7,6 +7,9 @@ import { seconds } from "./duration.ts";
 const lingerMs = seconds(30);
 const told = new WeakSet<IncomingMessage>();
 
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+
 /** Tells a client that waits for "100 Continue" to send its body; of any other nothing happens. */
 export function tellToGoOn(request: IncomingMessage, response: ServerResponse): void {
   if (request.headers.expect === undefined || told.has(request)) return;
@@ -20,7 +23,7 @@ export function tellToGoOn(request: IncomingMessage, response: ServerResponse): 
  * where the client wanted it closed afterwards.
  */
 export function earlyHeaders(request: IncomingMessage): OutgoingHttpHeaders {
-  if (request.complete) return {};
+  if (request.complete || !hasBody(request)) return {};
   const waits = request.headers.expect !== undefined && !told.has(request) && request.readableLength === 0;
   return { connection: waits ? "close" : "keep-alive" };
 }

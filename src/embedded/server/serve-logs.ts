@@ -21,6 +21,8 @@ export async function serveLogs(
 ): Promise<void> {
   if (!logs) throw noSuchPath();
   const gone = new AbortController();
+  // While its token was looked at: it does not tell so again.
+  if (response.destroyed) gone.abort();
   response.on("close", () => gone.abort());
   const container = query.get("container");
   const counts = Object.fromEntries(

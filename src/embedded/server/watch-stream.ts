@@ -31,6 +31,8 @@ export function streamWatch(
   options: StreamOptions,
 ): void {
   const { query, shape, signal } = options;
+  // While its token was looked at: it does not tell so again.
+  if (response.destroyed) return;
   const ended = new AbortController();
   const end = (): void => {
     ended.abort();

@@ -161,9 +161,11 @@ test("any method passes, and the server's answer comes back as it is", async () 
   expect(got).toMatchObject({ code: 409, text: "no & never" });
   expect(got.headers).toMatch(/x-server: yes/i);
   world.standIn.answer = (_request, response) => void response.writeHead(200).end();
+  const last = await curl("/v1alpha1/upload", ...bearer(await world.token()), "-X", "GET", "-H", "Connection: close");
+  expect(last.headers).toMatch(/^connection: close/im);
   const head = await curl("/v1alpha1/upload-async", ...bearer(await world.token()), "-I");
   expect(head.code).toBe(200);
-  expect(world.standIn.seen.map(({ method }) => method)).toEqual(["GET", "HEAD"]);
+  expect(world.standIn.seen.map(({ method }) => method)).toEqual(["GET", "GET", "HEAD"]);
 });
 
 test("a refusal before the body's end reaches a client that is still sending", async () => {

@@ -54,6 +54,8 @@ export async function pass(
   options: RequestOptions,
   user: UserInfo,
 ): Promise<void> {
+  // While its token was looked at: it does not tell so again.
+  if (response.destroyed) return;
   const outgoing = httpsRequest({
     ...options,
     method: request.method ?? "GET",

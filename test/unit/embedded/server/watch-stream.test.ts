@@ -1,4 +1,4 @@
-// Bookmarks while writes are on their way to the disk: none promises what was not told yet.
+// Bookmarks while writes are on their way to the disk: none promises what was not told yet. And a client that has gone already.
 import type { ServerResponse } from "node:http";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { kinds } from "../../../../src/api/kinds.ts";
@@ -57,4 +57,24 @@ test("a bookmark does not run ahead of a change that is still being written", as
     ["BOOKMARK", 0],
     ["ADDED", 1],
   ]);
+});
+
+test("nothing is watched for a client that went while it was asked who it is", async () => {
+  const store = await createStore({
+    load: () => Promise.resolve({ revision: 0, rows: [] }),
+    write: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  });
+  const world = { store, registry: openRegistry(store, silentLog), clock: systemClock, log: silentLog, admission: [] };
+  const follow = vi.spyOn(store, "follow");
+  const write = vi.fn();
+  const response = { destroyed: true, writeHead: write, flushHeaders: write, write, on: write, end: write };
+  streamWatch(
+    world as unknown as World,
+    { resource: builtinOf(kinds.configMap), namespace: "default" },
+    response as unknown as ServerResponse,
+    { query: new URLSearchParams({ watch: "true" }), shape: { as: "object" }, signal: new AbortController().signal },
+  );
+  expect(follow).not.toHaveBeenCalled();
+  expect(write).not.toHaveBeenCalled();
 });
