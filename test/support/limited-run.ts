@@ -8,6 +8,8 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const root = "/sys/fs/cgroup";
 const sampleMs = 50;
+/** Written by a command that has begun with its disk. */
+const begunBytes = 1024 * 1024;
 
 /** Why nothing can be limited here; undefined when it can. */
 export function noLimits(): string | undefined {
@@ -25,7 +27,7 @@ export interface LimitedRun {
   env?: Readonly<Record<string, string>>;
   memoryBytes?: number;
   /**
-   * `major:minor`, and bytes a second it takes from the first byte that is written on. Before that it is quick: the kernel
+   * `major:minor`, and bytes a second it takes once the command has begun to write. Before that it is quick: the kernel
    * counts the emptying of a device as if all its bytes were written.
    */
   slowDevice?: { id: string; bytesPerSecond: number };
@@ -72,7 +74,8 @@ export async function runLimited({ words, env = {}, memoryBytes, slowDevice }: L
     const peaks = { dirtyBytes: 0, anonBytes: 0, rssAnonBytes: 0 };
     const sampling = setInterval(() => {
       sample(memory, peaks);
-      if (isSlow || !slowDevice || writtenBy(memory) === 0) return;
+      // Less may be the file system's own: the time of a file's first reading.
+      if (isSlow || !slowDevice || writtenBy(memory) < begunBytes) return;
       isSlow = true;
       slow(slowDevice.bytesPerSecond);
     }, sampleMs);
