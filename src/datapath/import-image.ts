@@ -2,6 +2,7 @@
 // makes sure that all of them came, and only then commits. Every failure discards.
 import type { Readable } from "node:stream";
 import type { Clock } from "../lib/clock.ts";
+import { putOffWholeCollections } from "../lib/collect-young.ts";
 import { faultOf } from "../lib/faults.ts";
 import type { Log } from "../lib/log.ts";
 import { hashFor, parseChecksum, verifyChecksum } from "./checksum.ts";
@@ -80,6 +81,7 @@ export type ImportOutcome = ImportDone | ScratchNeeded;
 
 /** @throws Fault; the signal's reason when aborted. The target then holds nothing that looks finished. */
 export async function importImage(job: ImportJob): Promise<ImportOutcome> {
+  putOffWholeCollections();
   const { progress, log, signal, clock, stallMs } = job;
   const provesEnd = job.checksum !== undefined;
   const source = steadySource(windowedSource(job.source, { log }), {
