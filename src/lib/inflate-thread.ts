@@ -38,10 +38,14 @@ interface Waiting {
 /** Its heap holds a few numbers; by default a thread's young space alone may take 48 MiB. */
 const resourceLimits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 };
 
-/** Begins in the background, and keeps no process alive but while it is asked something. @param inflater of this thread */
-export function startInflateThread(windowBits: number, inflater: Inflater): InflateThread {
-  const workerData: InflateThreadData = { windowBits };
-  const worker = new Worker(workerFile(import.meta.url), { workerData, resourceLimits });
+/**
+ * Begins in the background, and keeps no process alive but while it is asked something.
+ * @param inflater of this thread
+ * @returns undefined where the process may have no other thread
+ */
+export function startInflateThread(windowBits: number, inflater: Inflater): InflateThread | undefined {
+  const worker = startWorker({ windowBits });
+  if (!worker) return undefined;
   worker.unref();
   const waiting: Waiting[] = [];
   let isReady = false;
@@ -82,6 +86,16 @@ export function startInflateThread(windowBits: number, inflater: Inflater): Infl
       await worker.terminate();
     },
   };
+}
+
+function startWorker(workerData: InflateThreadData): Worker | undefined {
+  try {
+    return new Worker(workerFile(import.meta.url), { workerData, resourceLimits });
+  } catch (cause) {
+    // ERR_WORKER_INIT_FAILED: a limit on threads or memory. The work is done without.
+    if ((cause as NodeJS.ErrnoException).code?.startsWith("ERR_WORKER")) return undefined;
+    throw cause;
+  }
 }
 
 /** A program of its own beside the others in dist/, whatever part of the bundle this has become. */

@@ -28,12 +28,14 @@ function inflaterFor({ compression }: Pick<Qcow2Header, "compression">): Inflate
   return engine.here;
 }
 
-let thread: InflateThread | undefined;
+let begun: { readonly thread: InflateThread | undefined } | undefined;
 
 /** A thread beside this one that does the same, begun with the first call. @returns undefined where there can be none */
 export function inflateThreadFor(header: Pick<Qcow2Header, "compression">): InflateThread | undefined {
   const here = inflaterFor(header);
-  return here && (thread ??= startInflateThread(windowBits, here));
+  if (!here) return undefined;
+  begun ??= { thread: startInflateThread(windowBits, here) };
+  return begun.thread;
 }
 
 /**

@@ -159,6 +159,8 @@ export class HostPass {
     signal.throwIfAborted();
     this.#window.settle();
     const coming = input.next();
+    // Heard of below; until then it is no unhandled failure.
+    coming.catch(() => undefined);
     // What was unpacked lands meanwhile; it is waited for where there is time, or a place to go on from is due.
     if (this.#window.end - this.#toldAt >= mostUntoldBytes || !(await isThere(coming))) {
       await this.#landed();

@@ -1,5 +1,9 @@
 // The pass over an image's clusters: cut at any low-water offset it told, and gone on with there, it makes the same disk.
+import { setImmediate as turn } from "node:timers/promises";
+import { deflateRawSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { entryKinds } from "../../../src/datapath/qcow2/entries.ts";
+import { EntryHeap } from "../../../src/datapath/qcow2/entry-heap.ts";
 import { HostPass } from "../../../src/datapath/qcow2/host-pass.ts";
 import { readHeader } from "../../../src/datapath/qcow2/header.ts";
 import { HostWindow } from "../../../src/datapath/qcow2/host-window.ts";
@@ -71,6 +75,38 @@ test.for(seeds)("an image of more clusters than are planned at once goes by wind
   expect(byWindows.equals(whole)).toBe(true);
   expect(lowWater).toEqual(lowWater.toSorted((one, other) => one - other));
 });
+
+test.each(["input", "target"])(
+  "a %s that fails while something lands ends the pass with its own error",
+  async (which) => {
+    const { image } = randomQcow2(seeds[0] ?? 0);
+    const header = {
+      ...readHeader(image),
+      compression: "zlib" as const,
+      clusterBytes: 65_536,
+      virtualSizeBytes: 2 ** 30,
+    };
+    const chunk = Buffer.alloc(3 * 1024 * 1024);
+    const packed = deflateRawSync(Buffer.alloc(header.clusterBytes, "text"), { windowBits: 12 });
+    packed.copy(chunk);
+    const plan = new EntryHeap(header.clusterBytes);
+    plan.push(entryKinds.compressed, 0, packed.length, 0);
+    plan.push(entryKinds.standard, chunk.length, header.clusterBytes, header.clusterBytes);
+    let calls = 0;
+    const onePass = new HostPass({
+      header,
+      input: { next: () => ((calls += 1) === 1 ? Promise.resolve(chunk) : Promise.reject(new Error("the input"))) },
+      plan,
+      signal,
+      async place() {
+        for (let turns = 0; turns < 5; turns += 1) await turn();
+        if (which === "target") throw new Error("the target");
+      },
+    });
+    // A failure that nobody hears of would end the run of the tests.
+    await expect(onePass.run()).rejects.toThrow(`the ${which}`);
+  },
+);
 
 test("a window shows bytes across chunks, and none of a chunk that was taken back", () => {
   const bytes = Buffer.from(Array.from({ length: 100 }, (_, index) => index));

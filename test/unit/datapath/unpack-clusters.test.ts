@@ -49,6 +49,7 @@ test("the thread answers in the order it was asked, and says of nothing that it 
   const inflater = makeInflater(12);
   if (!inflater) throw new Error("there is no engine");
   const thread = startInflateThread(12, inflater);
+  if (!thread) throw new Error("there is no thread");
   expect(thread.isReady).toBe(false);
   await expect(thread.inflate(clusters(packed))).rejects.toThrow("not there");
   await expect.poll(() => thread.isReady).toBe(true);
