@@ -81,7 +81,7 @@ export type ImportOutcome = ImportDone | ScratchNeeded;
 
 /** @throws Fault; the signal's reason when aborted. The target then holds nothing that looks finished. */
 export async function importImage(job: ImportJob): Promise<ImportOutcome> {
-  putOffWholeCollections();
+  putOffWholeCollections(200);
   const { progress, log, signal, clock, stallMs } = job;
   const provesEnd = job.checksum !== undefined;
   const source = steadySource(windowedSource(job.source, { log }), {

@@ -25,13 +25,11 @@ function collectYoung(): void {
   collect({ type: "minor" });
 }
 
-/** Of what stayed after a whole collection: by how much more the heap may grow until the next. */
-const growingPercent = 200;
-
 /**
  * For who makes much in a small heap. Left to itself V8 begins a whole collection with every few MiB of it, and each marks the
  * packages' objects anew (docs/adr/0019).
+ * @param percent of what stayed after one: by how much more the heap may grow until the next
  */
-export function putOffWholeCollections(): void {
-  setFlagsFromString(`--heap-growing-percent=${growingPercent}`);
+export function putOffWholeCollections(percent: number): void {
+  setFlagsFromString(`--heap-growing-percent=${percent}`);
 }
