@@ -46,7 +46,6 @@ const resourceLimits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32
 export function startInflateThread(windowBits: number, inflater: Inflater): InflateThread | undefined {
   const worker = startWorker({ windowBits });
   if (!worker) return undefined;
-  worker.unref();
   const waiting: Waiting[] = [];
   let isReady = false;
   const settled = (): Waiting | undefined => {
@@ -64,6 +63,8 @@ export function startInflateThread(windowBits: number, inflater: Inflater): Infl
   };
   worker.on("error", (cause) => fail(cause as Error));
   worker.on("exit", (status) => fail(new Error(`the thread that unpacks has ended with status ${status}`)));
+  // Behind the listeners: the first for messages makes it keep the process again.
+  worker.unref();
 
   return {
     get isReady() {

@@ -1,8 +1,13 @@
 // Clusters that are unpacked together, with a thread beside: each as it would be alone, damaged ones told, and none lost when the
 // thread ends.
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { deflateRawSync, zstdCompressSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { unpackClusters, type ClusterToUnpack } from "../../../src/datapath/qcow2/unpack-clusters.ts";
 import { startInflateThread } from "../../../src/lib/inflate-thread.ts";
 import { makeInflater } from "../../../src/lib/syscalls-inflate.ts";
@@ -62,4 +67,23 @@ test("the thread answers in the order it was asked, and says of nothing that it 
   await thread.close();
   await asked;
   expect(thread.isReady).toBe(false);
+});
+
+test.each([0, 1])("a thread that was asked %i times keeps no process", async (times) => {
+  const here = (name: string): string => JSON.stringify(new URL(`../../../src/lib/${name}`, import.meta.url).href);
+  const program = `
+    import { makeInflater } from ${here("syscalls-inflate.ts")};
+    import { startInflateThread } from ${here("inflate-thread.ts")};
+    import { setTimeout as pause } from "node:timers/promises";
+    const thread = startInflateThread(12, makeInflater(12));
+    while (!thread.isReady) await pause(5);
+    for (let time = 0; time < ${times}; time += 1) {
+      await thread.inflate([{ input: Buffer.alloc(10), into: Buffer.alloc(10) }]);
+    }
+    console.log("done");`;
+  const folder = await mkdtemp(join(tmpdir(), "cdi-test-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "program.mjs"), program);
+  const { stdout } = await promisify(execFile)(process.execPath, [join(folder, "program.mjs")], { timeout: 30_000 });
+  expect(stdout).toBe("done\n");
 });
