@@ -8,6 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const root = "/sys/fs/cgroup";
 const sampleMs = 50;
+const beginningMs = 3;
 /** Written by a command that has begun with its disk. */
 const begunBytes = 1024 * 1024;
 
@@ -66,22 +67,22 @@ export async function runLimited({ words, env = {}, memoryBytes, slowDevice }: L
   for (const group of [memory, blkio]) mkdirSync(group);
   try {
     if (memoryBytes !== undefined) writeFileSync(`${memory}/memory.limit_in_bytes`, String(memoryBytes));
-    let isSlow = false;
     const child = spawn("/bin/sh", ["-c", wrapper, "sh", ...words], {
       env: { PATH: process.env.PATH, ...env, GROUPS_TO_JOIN: `${memory} ${blkio}` },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
     const peaks = { dirtyBytes: 0, anonBytes: 0, rssAnonBytes: 0 };
-    const sampling = setInterval(() => {
-      sample(memory, peaks);
+    const sampling = setInterval(() => sample(memory, peaks), sampleMs);
+    // Soon: until then it is as quick as it can be.
+    const beginning = setInterval(() => {
       // Less may be the file system's own: the time of a file's first reading.
-      if (isSlow || !slowDevice || writtenBy(memory) < begunBytes) return;
-      isSlow = true;
-      slow(slowDevice.bytesPerSecond);
-    }, sampleMs);
+      if (slowDevice && writtenBy(memory) < begunBytes) return;
+      clearInterval(beginning);
+      if (slowDevice) slow(slowDevice.bytesPerSecond);
+    }, beginningMs);
     const ended = once(child, "exit") as Promise<[number | null]>;
     const [, stdout, stderr, io] = child.stdio.map((stream) => (stream ? text(stream as NodeJS.ReadableStream) : ""));
-    const [status] = await ended.finally(() => clearInterval(sampling));
+    const [status] = await ended.finally(() => [sampling, beginning].forEach(clearInterval));
     return {
       status,
       stdout: (await stdout) ?? "",
