@@ -7,7 +7,7 @@ import { collectNowAndThen } from "../src/lib/collect-young.ts";
 export const pieceBytes = 160 * 1024;
 /** One is filled while the others are on their way. No more of a body is held here. */
 const mostPieces = 3;
-/** Of bodies that are over, kept for those to come: eight of them. A fresh one each would wait for the collector by the hundred. */
+/** Free ones of all bodies, as many as eight bodies use. A fresh set for each body would wait for the collector by the hundred. */
 const mostKept = 8 * mostPieces;
 const kept: Buffer[] = [];
 
@@ -22,8 +22,8 @@ export interface Pump {
 
 /** Passes the whole body on and ends `to` with it. Stops when `to` is over; never ends it before the body has come to its end. */
 export function pump(from: IncomingMessage, to: ClientRequest): Pump {
-  const free: Buffer[] = [];
-  let made = 0;
+  /** Being filled, and on their way. */
+  let inUse = 0;
   let piece: Buffer | undefined;
   let filled = 0;
   /** What had no place. While there is some, the request is paused. */
@@ -33,10 +33,8 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
   let flushing: NodeJS.Immediate | undefined;
 
   function place(): Buffer | undefined {
-    if (piece) return piece;
-    piece = free.pop();
-    if (!piece && made < mostPieces) {
-      made += 1;
+    if (!piece && inUse < mostPieces) {
+      inUse += 1;
       piece = kept.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
     }
     return piece;
@@ -51,8 +49,8 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     piece = undefined;
     filled = 0;
     to.write(bytes, () => {
-      if (isOver) return keep(sent);
-      free.push(sent);
+      inUse -= 1;
+      keep(sent);
       goOn();
     });
   }
@@ -76,7 +74,7 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
 
   /** A piece is free again. */
   function goOn(): void {
-    if (!rest) return;
+    if (isOver || !rest) return;
     const waiting = rest;
     rest = undefined;
     take(waiting);
@@ -105,7 +103,6 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     if (isOver) return;
     isOver = true;
     clearImmediate(flushing);
-    for (const one of free) keep(one);
     if (piece) keep(piece);
     piece = undefined;
     from.off("data", onData).off("end", onEnd);

@@ -37,4 +37,6 @@ export function linger(request: IncomingMessage): void {
   request.once("close", () => clearTimeout(limit));
   request.on("error", () => undefined); // it has been answered
   request.on("data", (chunk: Buffer) => collectNowAndThen(chunk.length));
+  // Whoever read it before may have paused it, and a listener alone does not make it flow again.
+  request.resume();
 }

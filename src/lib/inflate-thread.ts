@@ -1,5 +1,5 @@
 // A thread that unpacks raw deflate beside this one: many pieces a message, told by their addresses. A piece at a time by koffi on
-// libuv's pool costs as much again as its unpacking (docs/adr/0029).
+// libuv's pool costs a third of its unpacking more (docs/adr/0029).
 import { Worker } from "node:worker_threads";
 import type { Inflater } from "./syscalls-inflate.ts";
 

@@ -74,15 +74,16 @@ export async function runLimited({ words, env = {}, memoryBytes, slowDevice }: L
     const peaks = { dirtyBytes: 0, anonBytes: 0, rssAnonBytes: 0 };
     const sampling = setInterval(() => sample(memory, peaks), sampleMs);
     // Soon: until then it is as quick as it can be.
-    const beginning = setInterval(() => {
+    const begin = (): void => {
       // Less may be the file system's own: the time of a file's first reading.
-      if (slowDevice && writtenBy(memory) < begunBytes) return;
+      if (!slowDevice || writtenBy(memory) < begunBytes) return;
       clearInterval(beginning);
-      if (slowDevice) slow(slowDevice.bytesPerSecond);
-    }, beginningMs);
+      slow(slowDevice.bytesPerSecond);
+    };
+    const beginning = slowDevice && setInterval(begin, beginningMs);
     const ended = once(child, "exit") as Promise<[number | null]>;
     const [, stdout, stderr, io] = child.stdio.map((stream) => (stream ? text(stream as NodeJS.ReadableStream) : ""));
-    const [status] = await ended.finally(() => [sampling, beginning].forEach(clearInterval));
+    const [status] = await ended.finally(() => [sampling, beginning].forEach((timer) => clearInterval(timer)));
     return {
       status,
       stdout: (await stdout) ?? "",

@@ -44,8 +44,6 @@ export interface HostPassOptions {
    */
   onLowWater?: (offset: number, takenTo: number) => void;
   signal: AbortSignal;
-  /** With more than one, clusters are unpacked on other threads. Default: what this process may use. */
-  processors?: number;
   /** The bytes are the caller's again when it resolves. Calls may overlap, and take effect in their order. */
   place: (guest: number, bytes: Buffer) => Promise<void>;
 }
@@ -78,7 +76,7 @@ export class HostPass {
     this.#unpacked = new UnpackedRun(options.header.clusterBytes);
     this.#landings = new Landings(options.place);
     // Who sends a stream has the other processor (docs/adr/0029).
-    this.#isShared = !options.late && (options.processors ?? usableProcessors()) >= 1.5;
+    this.#isShared = !options.late && usableProcessors() >= 1.5;
     this.#coveredTo = options.from?.coveredTo ?? 0;
     this.#deferred.push(...(options.from?.deferred ?? []));
     this.#window.moveTo(options.startAt ?? 0);
@@ -89,6 +87,7 @@ export class HostPass {
     try {
       await this.#runPlan();
       await this.#landed();
+      this.#isAtRest = true;
     } finally {
       // None of them may still look at a buffer, or fail unheard, when the caller goes on.
       await this.#landings.over();
@@ -126,7 +125,6 @@ export class HostPass {
     }
     if (late && this.#deferred.length > 0) await this.#readDeferred();
     late?.clear();
-    this.#isAtRest = true;
     signal.throwIfAborted();
   }
 
@@ -258,7 +256,8 @@ export class HostPass {
     if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
     // Carried bytes move with the next view.
     const input = padded(this.#window.isCarried(host) ? Buffer.from(bytes) : bytes, length);
-    if (!this.#unpacked.takes(guest)) full.push(...[this.#unpacked.take()].filter((run) => run !== undefined));
+    const run = this.#unpacked.takes(guest) ? undefined : this.#unpacked.take();
+    if (run) full.push(run);
     return { input, into: this.#unpacked.room(guest, Math.min(header.clusterBytes, header.virtualSizeBytes - guest)) };
   }
 

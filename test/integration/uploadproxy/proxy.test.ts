@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
+import type { Writable } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { annotations } from "../../../src/api/annotations.ts";
@@ -235,6 +236,23 @@ test.each([
   },
 );
 
+const piece = Buffer.alloc(1024 * 1024);
+
+/** Writes until the road is full and has stayed full for a while, or so many bytes are sent. @returns bytes sent */
+async function fill(to: Writable, size: number): Promise<number> {
+  for (let sent = 0, full = false; ; sent += piece.length) {
+    if (full || sent >= size) return sent;
+    if (to.write(piece)) continue;
+    const drained = once(to, "drain").then(() => false);
+    const still = new Promise<boolean>((resolve) => setTimeout(resolve, 1500, true));
+    full = await Promise.race([drained, still]);
+  }
+}
+
+async function sendRest(to: Writable, sent: number, size: number): Promise<void> {
+  for (; sent < size; sent += piece.length) if (!to.write(piece)) await once(to, "drain");
+}
+
 test("back pressure: what the server does not read is not read from the client", async () => {
   const go = Promise.withResolvers<void>();
   world.standIn.answer = async (request, response, seen) => {
@@ -245,27 +263,41 @@ test("back pressure: what the server does not read is not read from the client",
   const size = 256 * 1024 * 1024;
   const headers = { authorization: `Bearer ${await world.token()}`, "content-length": String(size) };
   const call = httpsRequest(`${world.url}/v1beta1/upload`, { method: "POST", ca: world.ca, headers, agent: false });
-  const answered = once(call, "response");
-  const piece = Buffer.alloc(1024 * 1024);
-  let sent = 0;
-  // Writes until the road is full and has stayed full for a while.
-  for (let full = false; !full && sent < size;) {
-    const wantsMore = call.write(piece);
-    sent += piece.length;
-    if (!wantsMore) {
-      const drained = once(call, "drain").then(() => "drained");
-      const still = new Promise((resolve) => setTimeout(resolve, 1500, "full"));
-      full = (await Promise.race([drained, still])) === "full";
-    }
-  }
+  const answered = once(call, "response") as Promise<[IncomingMessage]>;
+  const sent = await fill(call, size);
   expect(sent).toBeLessThan(64 * 1024 * 1024);
   go.resolve();
-  for (; sent < size; sent += piece.length) if (!call.write(piece)) await once(call, "drain");
+  await sendRest(call, sent, size);
   call.end();
-  const [response] = (await answered) as [{ statusCode: number; resume(): void }];
+  const [response] = await answered;
   response.resume();
   expect(response.statusCode).toBe(200);
   expect(world.standIn.seen.at(-1)?.bytes).toBe(size);
+});
+
+test("a refusal while the road is full: what the client goes on sending is thrown away, and its connection serves on", async () => {
+  const go = Promise.withResolvers<void>();
+  world.standIn.answer = async (_request, response) => {
+    await go.promise;
+    response.writeHead(503).end("busy");
+  };
+  const size = 96 * 1024 * 1024;
+  const { hostname, port } = new URL(world.url);
+  const socket = connect({ host: hostname, port: Number(port), ca: world.ca });
+  await once(socket, "secureConnect");
+  let text = "";
+  socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
+  const head = `POST /v1beta1/upload HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${await world.token()}\r\n`;
+  socket.write(`${head}content-length: ${size}\r\n\r\n`);
+  const sent = await fill(socket, size);
+  expect(sent).toBeLessThan(size);
+  go.resolve();
+  // Not read, it would be cut off after a while, which fails here.
+  await sendRest(socket, sent, size);
+  socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+  while (!/ 200 OK\r\n[^]*OK$/.test(text)) await once(socket, "data");
+  expect(text).toMatch(/^HTTP\/1\.1 503 [^]*busy/);
+  socket.destroy();
 });
 
 test("100-continue is the server's to give", async () => {
