@@ -13,7 +13,7 @@ import { PassDeclined } from "./pass-declined.ts";
 import type { PassState } from "./pass-state.ts";
 import { checkTable } from "./table-walk.ts";
 import { unpackClusters, type ClusterToUnpack } from "./unpack-clusters.ts";
-import { UnpackedRun, type Run } from "./unpacked-run.ts";
+import { UnpackedRuns, type Run } from "./unpacked-runs.ts";
 
 const MIB = 1024 * 1024;
 
@@ -58,7 +58,7 @@ const mostUntoldBytes = 2 * MIB;
 export class HostPass {
   readonly #options: HostPassOptions;
   readonly #window = new HostWindow();
-  readonly #unpacked: UnpackedRun;
+  readonly #unpacked: UnpackedRuns;
   readonly #landings: Landings;
   readonly #isShared: boolean;
   #isAtEnd = false;
@@ -73,7 +73,7 @@ export class HostPass {
 
   constructor(options: HostPassOptions) {
     this.#options = options;
-    this.#unpacked = new UnpackedRun(options.header.clusterBytes);
+    this.#unpacked = new UnpackedRuns(options.header.clusterBytes);
     this.#landings = new Landings(options.place);
     // Who sends a stream has the other processor (docs/adr/0029).
     this.#isShared = !options.late && usableProcessors() >= 1.5;
@@ -213,8 +213,7 @@ export class HostPass {
   }
 
   async #landed(): Promise<void> {
-    const run = this.#unpacked.take();
-    if (run) this.#landings.send(run);
+    for (const run of this.#unpacked.take()) this.#landings.send(run);
     await this.#landings.all();
   }
 
@@ -249,15 +248,14 @@ export class HostPass {
     return found;
   }
 
-  /** @param full takes the run that the cluster has no room in */
+  /** @param full takes the runs of the buffer that the cluster has no room in */
   #toUnpack({ kind, host, length, guest }: Entry, full: Run[]): ClusterToUnpack {
     const { header } = this.#options;
     const bytes = this.#window.view(host, host + length);
     if (bytes.length < length) checkInFile(header, kind, host, length, guest, this.#window.end);
     // Carried bytes move with the next view.
     const input = padded(this.#window.isCarried(host) ? Buffer.from(bytes) : bytes, length);
-    const run = this.#unpacked.takes(guest) ? undefined : this.#unpacked.take();
-    if (run) full.push(run);
+    if (!this.#unpacked.hasRoom) full.push(...this.#unpacked.take());
     return { input, into: this.#unpacked.room(guest, Math.min(header.clusterBytes, header.virtualSizeBytes - guest)) };
   }
 

@@ -1,6 +1,6 @@
 // What a pass has handed to its target and has not heard of yet.
 import { giveBack } from "../../lib/buffers.ts";
-import type { Run } from "./unpacked-run.ts";
+import type { Run } from "./unpacked-runs.ts";
 
 const MIB = 1024 * 1024;
 /** Unpacked bytes on their way at most. */
@@ -29,8 +29,8 @@ export class Landings {
   }
 
   /** Its memory is given back once it has landed. */
-  send({ guest, bytes }: Run): void {
-    const landing = this.#target(guest, bytes).finally(() => giveBack(bytes));
+  send({ guest, bytes, memory }: Run): void {
+    const landing = this.#target(guest, bytes).finally(() => giveBack(memory));
     landing.catch(() => undefined);
     this.#sent.push({ landing, bytes: bytes.length });
     this.#sentBytes += bytes.length;
