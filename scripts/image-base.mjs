@@ -6,8 +6,18 @@ import { join } from "node:path";
 import { findTool, toolPath } from "./lib/run.mjs";
 import { ensureTools } from "./lib/system-tools.mjs";
 
-/** What the data programs call; debootstrap adds what these need. */
-export const packages = ["bash", "ca-certificates", "coreutils", "qemu-utils", "tar", "util-linux", "xz-utils", "zstd"];
+/** What the data programs call, and a library that they load where it is there; debootstrap adds what these need. */
+export const packages = [
+  "bash",
+  "ca-certificates",
+  "coreutils",
+  "libdeflate0",
+  "qemu-utils",
+  "tar",
+  "util-linux",
+  "xz-utils",
+  "zstd",
+];
 
 /** The image's users: 1001 when nothing else is said, 107 in every data pod (interfaces/importer.md 2.4). */
 const users = [

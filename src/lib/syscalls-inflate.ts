@@ -1,8 +1,10 @@
-// Raw deflate piece by piece: the zlib inside node, through koffi, with one engine that is used again and again. node:zlib makes
-// an engine and buffers for each piece. Told by addresses, an engine of another thread works on this one's memory.
+// Raw deflate piece by piece: the system's libdeflate where there is one, and the zlib inside node, through koffi, with one engine
+// that is used again and again. node:zlib makes an engine and buffers for each piece. Told by addresses, an engine of another thread
+// works on this one's memory.
 import { createRequire } from "node:module";
 import { deflateRawSync } from "node:zlib";
 import type * as Koffi from "koffi";
+import { makeWholeInflate, type WholeInflate } from "./syscalls-libdeflate.ts";
 
 export interface Inflater {
   /** @returns how many bytes of the input it took to fill `into`; undefined when the data is damaged or ends before */
@@ -30,21 +32,22 @@ const finish = 4;
 let loaded: { calls: Calls | undefined } | undefined;
 
 /**
- * Never freed: to be made once for as long as the process lives.
+ * Never freed: to be made once for as long as the thread lives.
  * @param windowBits 8 to 15
- * @returns undefined where koffi or the library is out of reach, or behaves otherwise than it should
+ * @param whole asked first
+ * @returns undefined where koffi or zlib is out of reach, or behaves otherwise than it should
  */
-export function makeInflater(windowBits: number): Inflater | undefined {
+export function makeInflater(windowBits: number, whole = makeWholeInflate()): Inflater | undefined {
   loaded ??= { calls: loadTested() };
-  return loaded.calls && inflaterOf(loaded.calls, windowBits);
+  return loaded.calls && inflaterOf(loaded.calls, windowBits, whole);
 }
 
-function inflaterOf({ addressOf, init, reset, inflate }: Calls, windowBits: number): Inflater {
+function inflaterOf({ addressOf, init, reset, inflate }: Calls, windowBits: number, whole?: WholeInflate): Inflater {
   // Not from node's pool: C code keeps its address.
   const stream = Buffer.alloc(4096);
   if (init(stream, -windowBits, "1", streamBytes) !== ok) throw new Error("zlib refused an engine");
 
-  function inflateAt(input: number, inputBytes: number, into: number, intoBytes: number): number | undefined {
+  function zlibAt(input: number, inputBytes: number, into: number, intoBytes: number): number | undefined {
     if (reset(stream) !== ok) throw new Error("zlib refused to begin anew");
     stream.writeBigUInt64LE(BigInt(input), at.nextIn);
     stream.writeUInt32LE(inputBytes, at.availIn);
@@ -54,6 +57,7 @@ function inflaterOf({ addressOf, init, reset, inflate }: Calls, windowBits: numb
     inflate(stream, finish);
     return stream.readUInt32LE(at.availOut) === 0 ? inputBytes - stream.readUInt32LE(at.availIn) : undefined;
   }
+  const inflateAt: WholeInflate = (...piece) => whole?.(...piece) ?? zlibAt(...piece);
   return {
     inflateAt,
     addressOf,

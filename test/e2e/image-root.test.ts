@@ -155,6 +155,12 @@ test("without scratch a qcow2 whose tables come too late asks for it, and a miss
   expect(missed, missed.log).toMatchObject({ exit: 77, message });
 });
 
+test("the library for compressed clusters is where the image's loader looks", async (context) => {
+  needImage(context);
+  // What the loader finds is in its cache (docs/adr/0021).
+  expect((await readFile(join(rootfs, "etc/ld.so.cache"))).includes("libdeflate.so.0")).toBe(true);
+});
+
 test("what a node pull's init container copies starts where there is nothing else", async (context) => {
   needImage(context);
   const { stage, run } = await makeContainer(["shared"]);

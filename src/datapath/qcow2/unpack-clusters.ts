@@ -11,7 +11,7 @@ export interface ClusterToUnpack {
 }
 
 /** Of the clusters: this thread also reads the source and feeds the target. Measured in docs/adr/0029. */
-const othersPart = 0.7;
+const othersPart = 0.5;
 /** Unpacked bytes from which on a thread is worth its beginning. */
 const threadFromBytes = 4 * 1024 * 1024;
 let unpackedBytes = 0;
