@@ -1,7 +1,8 @@
-// A request's body on its way to the upload server. It comes in records of 16 KiB, each in memory of its own; they are copied
-// into a few large pieces, used again and again, so that a write carries many (docs/adr/0033).
+// A request's body on its way to the upload server. It comes in records of 16 KiB, which are copied into a few large pieces, used
+// again and again, so that a write carries many (docs/adr/0033).
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { collectNowAndThen } from "../src/lib/collect-young.ts";
+import { takeRequestBody } from "../src/lib/https-own-reads.ts";
 
 /** As much as the runtime encrypts into one system call. */
 export const pieceBytes = 160 * 1024;
@@ -22,6 +23,7 @@ export interface Pump {
 
 /** Passes the whole body on and ends `to` with it. Stops when `to` is over; never ends it before the body has come to its end. */
 export function pump(from: IncomingMessage, to: ClientRequest): Pump {
+  const isTaken = takeRequestBody(from);
   /** Being filled, and on their way. */
   let inUse = 0;
   let piece: Buffer | undefined;
@@ -59,7 +61,8 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
     for (let at = 0; at < chunk.length;) {
       const into = place();
       if (!into) {
-        rest = chunk.subarray(at);
+        // The memory may be the connection's.
+        rest = Buffer.from(chunk.subarray(at));
         from.pause();
         return;
       }
@@ -90,7 +93,7 @@ export function pump(from: IncomingMessage, to: ClientRequest): Pump {
   }
 
   const onData = (chunk: Buffer): void => {
-    collectNowAndThen(chunk.length);
+    if (!isTaken) collectNowAndThen(chunk.length);
     take(chunk);
   };
   const onEnd = (): void => {

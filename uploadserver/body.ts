@@ -1,4 +1,5 @@
 // The bytes of an upload on their way into the data path: gathered into large buffers, fed by one request or by several in a row.
+import { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { landsAsSent } from "../src/datapath/index.ts";
 import { largeBytes } from "../src/lib/buffers.ts";
@@ -6,6 +7,7 @@ import { collectNowAndThen } from "../src/lib/collect-young.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
 import { GatheredParts } from "../src/lib/gathered-parts.ts";
+import { takeRequestBody } from "../src/lib/https-own-reads.ts";
 
 /** Every magic lies within. */
 const headBytes = 64 * 1024;
@@ -38,6 +40,7 @@ export class UploadBody extends Readable {
    */
   async takeFrom(from: Readable, mostBytes = Infinity): Promise<void> {
     let left = mostBytes;
+    const isTaken = from instanceof IncomingMessage && takeRequestBody(from);
     try {
       await new Promise<void>((resolve, reject) => {
         const silence = watchSilence(() => reject(gone(`the client sent nothing for ${silenceMs / 1000} s`)));
@@ -62,6 +65,7 @@ export class UploadBody extends Readable {
             return end(() => reject(new Fault("UploadBroken", "the request holds more bytes than were announced")))();
           }
           left -= chunk.length;
+          if (!isTaken) collectNowAndThen(chunk.length);
           this.#gather(chunk);
           if (this.#hasRoom) return;
           silence.rest();
@@ -114,7 +118,6 @@ export class UploadBody extends Readable {
 
   #gather(chunk: Buffer): void {
     this.takenBytes += chunk.length;
-    collectNowAndThen(chunk.length);
     if (this.#head.length < headBytes) {
       this.#head = Buffer.concat([this.#head, chunk.subarray(0, headBytes - this.#head.length)]);
     }
