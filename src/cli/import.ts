@@ -96,7 +96,8 @@ function resultOf(done: ImportDone): Record<string, unknown> {
 
 function summaryOf(done: ImportDone, from: string, to: string): string {
   const { format, layers, road, virtualSizeBytes, bytesRead, seconds } = done;
-  const kind = [format, ...layers].join(" in ");
+  // The innermost first.
+  const kind = [format, ...layers.toReversed()].join(" in ");
   const rate = shownBytes(Math.round(bytesRead / Math.max(seconds, 0.001)));
   const digest = done.sha256 === undefined ? "" : `, sha256 ${done.sha256}`;
   return `${from} is in ${to}: ${kind}, ${shownBytes(virtualSizeBytes)} disk, ${shownBytes(bytesRead)} read in ${shownSeconds(seconds)} (${rate}/s, ${road})${digest}`;

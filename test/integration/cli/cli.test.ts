@@ -104,6 +104,13 @@ describe("cdi import", () => {
     expect(await readdir(work)).toEqual(["out.img"]);
   });
 
+  test("in text: what lies in what, from the inside out", async () => {
+    execFileSync("xz", ["-kf0", `${images.qcow2}.gz`]);
+    const said = await cdi("import", `${images.qcow2}.gz.xz`, target());
+    expect(said, said.stderr).toMatchObject({ exit: 0, stderr: "" });
+    expect(said.stdout).toContain("qcow2 in gz in xz, ");
+  });
+
   test("in text: one summary line", async () => {
     const said = await cdi("import", images.raw, target());
     expect(said, said.stderr).toMatchObject({ exit: 0, stderr: "" });
