@@ -3,14 +3,15 @@
 // --rows=raw,gz --limits=none,pod --runs=5 --with=sum,also (also a sha256 of the source, the other native ways)
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, rmSync, statSync } from "node:fs";
+import { createReadStream, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { findTool } from "../src/datapath/index.ts";
 import { checkout } from "../test/support/cdi-up.ts";
-import { startNginx } from "../test/support/nginx.ts";
+import { ownCertificate } from "../test/support/http-server.ts";
+import { freePort, startNginx } from "../test/support/nginx.ts";
 import { ensureImages, sizesOf } from "./lib/disk-images.ts";
 import { inTurn, mediansOf, mib, ratioOf, report, round } from "./lib/figures.ts";
 import { measure, noGroups, type Cost, type Limits } from "./lib/measured-run.ts";
@@ -36,7 +37,26 @@ const work = join(cache, "work");
 const out = join(work, "disk.img");
 const spare = join(work, "spare");
 const releases: (() => Promise<void>)[] = [];
-const server = await startNginx(images, (release) => void releases.push(release));
+const tls = {
+  port: await freePort(),
+  ca: join(cache, "ca.pem"),
+  crt: join(cache, "tls.crt"),
+  key: join(cache, "tls.key"),
+};
+const { ca, pair } = await ownCertificate();
+for (const [path, text] of [
+  [tls.ca, ca],
+  [tls.crt, pair.certificate],
+  [tls.key, pair.key],
+] as const)
+  writeFileSync(path, text);
+const server = await startNginx(
+  images,
+  (release) => void releases.push(release),
+  undefined,
+  `listen 127.0.0.1:${tls.port} ssl; ssl_certificate ${tls.crt}; ssl_certificate_key ${tls.key};`,
+);
+const urlOf = ({ form, isTls }: RoadRow): string => `${isTls ? `https://127.0.0.1:${tls.port}` : server}/${form}`;
 
 /** One way of doing a row's work. */
 interface Way {
@@ -49,9 +69,10 @@ interface Way {
 const way = (name: string, words: readonly string[]): Way => ({ name, words, costs: [], allocatedBytes: 0 });
 const shell = (command: string): string[] => ["bash", "-c", `set -eo pipefail; ${command}`];
 
-async function waysOf({ form, native, also = {} }: RoadRow, limits: Limits): Promise<Way[]> {
-  const url = `${server}/${form}`;
-  const cdi = [process.execPath, join(checkout, "dist", "cdi.js"), "import", url, out, "--output", "json"];
+async function waysOf(row: RoadRow, limits: Limits): Promise<Way[]> {
+  const { form, native, also = {} } = row;
+  const cdi = [process.execPath, join(checkout, "dist", "cdi.js"), "import", urlOf(row), out, "--output", "json"];
+  cdi.push("--ca", tls.ca);
   // The staged road of an image that cannot be converted on the way: its file is not counted as ours to keep.
   const ours = form.endsWith("qcow2") ? [...cdi, "--scratch", work] : cdi;
   const ways = [way("ours", ours), way("native", shell(native))];
@@ -61,19 +82,20 @@ async function waysOf({ form, native, also = {} }: RoadRow, limits: Limits): Pro
   return [...ways, ...usable.map(([name, command]) => way(name, shell(command)))];
 }
 
-async function runOnce(way: Way, form: RoadRow["form"], limits: Limits): Promise<void> {
+async function runOnce(way: Way, row: RoadRow, limits: Limits): Promise<void> {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   execFileSync("sync");
   const isFirst = way.costs.length === 0;
-  way.costs.push(await measure(way.words, limits, { url: `${server}/${form}`, out, spare, TMPDIR: "/nonexistent" }));
+  const env = { url: urlOf(row), out, spare, TMPDIR: "/nonexistent", CURL_CA_BUNDLE: tls.ca };
+  way.costs.push(await measure(way.words, limits, env));
   way.allocatedBytes = statSync(out).blocks * 512;
   if (isFirst) execFileSync("cmp", [out, join(images, "disk.raw")]);
 }
 
 async function runRow(row: RoadRow, limits: Limits): Promise<object[]> {
   const ways = await waysOf(row, limits);
-  for (let turn = 0; turn < runs; turn += 1) for (const one of inTurn(turn, ways)) await runOnce(one, row.form, limits);
+  for (let turn = 0; turn < runs; turn += 1) for (const one of inTurn(turn, ways)) await runOnce(one, row, limits);
   const native = ways.find(({ name }) => name === "native")?.costs ?? [];
   const ours = ways[0]?.costs ?? [];
   return ways.map(({ name, costs, allocatedBytes }) => {

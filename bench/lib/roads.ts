@@ -4,6 +4,8 @@ import type { DiskForm } from "./disk-images.ts";
 export interface RoadRow {
   readonly name: string;
   readonly form: DiskForm;
+  /** Fetched over https. */
+  readonly isTls?: boolean;
   /** bash; `$url`, `$out` (the disk) and `$spare` (a file of the way) are set. What the wall time is held against. */
   readonly native: string;
   /** Others by name, printed beside it. */
@@ -34,4 +36,6 @@ export const roadRows: readonly RoadRow[] = [
   { name: "zst", form: "disk.raw.zst", native: `curl -sSf $url | zstd -dc | ${sparse}` },
   { name: "qcow2", form: "disk.qcow2", native: converted, upstreamCpuSeconds: "1.6" },
   { name: "qcow2-compressed", form: "disk-compressed.qcow2", native: converted, upstreamCpuSeconds: "3.3" },
+  { name: "https-raw", form: "disk.raw", isTls: true, native: "curl -sSf -o $out $url" },
+  { name: "https-qcow2", form: "disk.qcow2", isTls: true, native: converted },
 ];

@@ -2,13 +2,13 @@
 // it closes, so that closing the client leaves none behind.
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import { request } from "node:http";
-import { isIP, Socket, type LookupFunction } from "node:net";
+import { isIP, Socket, type LookupFunction, type TcpSocketConnectOpts } from "node:net";
 import * as tls from "node:tls";
 import { refuseAddress, type AddressPolicy } from "./address-policy.ts";
 import { Fault } from "./faults.ts";
 import { connectFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
-import { OwnSocket } from "./http-own-reads.ts";
+import { ownSocket, ownTlsSocket } from "./http-own-reads.ts";
 import { bareHost, portOf } from "./http-proxy.ts";
 
 /** How to connect. */
@@ -66,25 +66,28 @@ export class Connections {
     try {
       const proxy = this.#settings.tunnelFor(origin);
       if (proxy) return await this.#secure(await this.#tunnel(origin, proxy, limit.signal), origin, limit.signal);
-      const isPlain = origin.protocol !== "https:";
-      const socket = await this.#dial(origin, limit.signal, isPlain);
-      return isPlain ? socket : await this.#secure(socket, origin, limit.signal);
+      // Answers are read from the socket itself.
+      if (origin.protocol === "http:") return await this.#dial(origin, limit.signal, (to) => ownSocket().connect(to));
+      const toTls = (to: TcpSocketConnectOpts): Socket => ownTlsSocket({ ...to, ...this.#tlsOptions(origin) });
+      return await secured(await this.#dial(origin, limit.signal, toTls), origin, limit.signal);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** @param isPlain answers are read from the socket itself */
-  async #dial(origin: URL, signal: AbortSignal, isPlain = false): Promise<Socket> {
+  async #dial(
+    origin: URL,
+    signal: AbortSignal,
+    start = (to: TcpSocketConnectOpts): Socket => new Socket().connect(to),
+  ): Promise<Socket> {
     const host = bareHost(origin);
     const port = Number(portOf(origin));
     const refuse = (address: string): void => refuseAddress(this.#settings.addresses, address, port, origin.origin);
     // An address is not looked up.
     if (isIP(host) !== 0) refuse(host);
-    const socket = isPlain ? new OwnSocket() : new Socket();
+    const socket = start({ host, port, lookup: lookupIn(this.#settings.hosts, refuse) });
     this.#watch(socket);
     socket.setNoDelay(true).setKeepAlive(true);
-    socket.connect({ host, port, lookup: lookupIn(this.#settings.hosts, refuse) });
     await until(socket, "connect", signal).catch((cause: unknown) => {
       throw connectFault(cause, "tcp", origin.origin);
     });
@@ -123,23 +126,25 @@ export class Connections {
   }
 
   async #secure(plain: Socket, origin: URL, signal: AbortSignal): Promise<Socket> {
+    const socket = tls.connect({ socket: plain, ...this.#tlsOptions(origin) });
+    this.#watch(socket);
+    return await secured(socket, origin, signal).catch((cause: unknown) => {
+      plain.destroy();
+      throw cause;
+    });
+  }
+
+  #tlsOptions(origin: URL): tls.ConnectionOptions & { host: string } {
     const host = bareHost(origin);
     this.#secureContext ??= makeSecureContext(this.#settings.ca);
-    const socket = tls.connect({
-      socket: plain,
+    return {
       host,
       // An address is no server name in TLS; the certificate is still checked against it.
       servername: isIP(host) === 0 ? host : "",
       secureContext: this.#secureContext,
       rejectUnauthorized: !this.#settings.insecure,
       ALPNProtocols: ["http/1.1"],
-    });
-    this.#watch(socket);
-    await until(socket, "secureConnect", signal).catch((cause: unknown) => {
-      plain.destroy();
-      throw connectFault(cause, "tls", origin.origin);
-    });
-    return socket;
+    };
   }
 
   #watch(socket: Socket): void {
@@ -173,6 +178,10 @@ function unescaped(text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll("%", ""), "hex").toString());
 }
 
+/** The runtime's list, with the quickest one first, as upstream's Go has it: most servers take the client's first. */
+const quickest = "TLS_AES_128_GCM_SHA256";
+const ciphers = [quickest, ...tls.DEFAULT_CIPHERS.split(":").filter((name) => name !== quickest)].join(":");
+
 /**
  * The system's pool, as upstream's Go takes it, so that what an administrator adds or removes there counts; the list built
  * into node only where the system has none (an image without ca-certificates).
@@ -181,7 +190,7 @@ function makeSecureContext(extra: readonly string[]): tls.SecureContext {
   const system = tls.getCACertificates("system");
   const pool = new Set([...(system.length > 0 ? system : tls.rootCertificates), ...extra]);
   // A bundle may hold a server's own or an intermediate certificate: trusted as it is, as in Go's pools.
-  return tls.createSecureContext({ ca: [...pool], minVersion: "TLSv1.2", allowPartialTrustChain: true });
+  return tls.createSecureContext({ ca: [...pool], ciphers, minVersion: "TLSv1.2", allowPartialTrustChain: true });
 }
 
 /** Only addresses that may be connected to; a name that has none is the refusal's. */
@@ -215,6 +224,14 @@ function sieve(
     }
   }
   return { allowed, ...(refusal ? { refusal } : {}) };
+}
+
+/** @returns the socket, once its other end is known to be the origin */
+async function secured(socket: Socket, origin: URL, signal: AbortSignal): Promise<Socket> {
+  await until(socket, "secureConnect", signal).catch((cause: unknown) => {
+    throw connectFault(cause, "tls", origin.origin);
+  });
+  return socket;
 }
 
 /** Resolves on the event; on error, end or the signal the socket is destroyed and the cause thrown. Leaves no listener. */

@@ -1,7 +1,9 @@
 // Reads a long body of known length off its socket past the HTTP parser: by the MiB, into buffers that go round. The parser
 // sees the head and the body's first bytes; then it is paused for good, and hears only of the socket's errors and its end.
-import { Socket } from "node:net";
+import { Socket, type OnReadOpts } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { largeBuffer } from "./buffers.ts";
+import { smallBytes } from "./gathered-parts.ts";
 import type { HttpBody } from "./http-body.ts";
 import { syscalls } from "./syscalls.ts";
 
@@ -9,6 +11,8 @@ import { syscalls } from "./syscalls.ts";
 export const leastTakenBytes = 8 * 1024 * 1024;
 /** What node itself reads at a time. */
 const parserReadBytes = 64 * 1024;
+/** Room for a read. A record of TLS brings half of it. */
+const leastRoomBytes = 32 * 1024;
 
 /** Takes what comes instead of the stream. */
 interface Taker {
@@ -18,34 +22,46 @@ interface Taker {
   came(count: number, bytes: Uint8Array): boolean;
 }
 
-const last: { read?: OwnSocket } = {};
+/** A socket whose stream can be passed by. */
+export type OwnSocket = Socket & { taker: Taker | undefined };
+
+const last: { read: OwnSocket | undefined } = { read: undefined };
 
 /** Within a call of the parser: the socket whose bytes it parses. Undefined where that is none of these. */
 export const socketBeingParsed = (): OwnSocket | undefined => last.read;
 
-/** A socket whose stream can be passed by. */
-export class OwnSocket extends Socket {
-  taker: Taker | undefined;
+export const ownSocket = (): OwnSocket => owned((onread) => new Socket({ onread }));
 
-  constructor(self: { socket?: OwnSocket } = {}) {
-    super({
-      onread: {
-        buffer: () => self.socket?.taker?.room() ?? Buffer.allocUnsafeSlow(parserReadBytes),
-        callback(count, bytes) {
-          const { socket } = self;
-          if (socket?.taker) return socket.taker.came(count, bytes);
-          return socket?.push(bytes.subarray(0, count)) ?? false;
-        },
-      },
-    });
-    self.socket = this;
-  }
+/** It connects by itself: node reads so only where TLS has the socket from the beginning. Its types do not know of `onread`. */
+export const ownTlsSocket = (options: ConnectionOptions): OwnSocket =>
+  owned((onread) => connectTls({ ...options, onread } as ConnectionOptions));
 
-  /** What a parser is given comes from here. */
-  override read(size?: number): unknown {
-    last.read = this;
-    return super.read(size) as unknown;
-  }
+function owned(make: (onread: OnReadOpts) => Socket): OwnSocket {
+  const self: { socket?: OwnSocket } = {};
+  let spare: Uint8Array = Buffer.alloc(0);
+  const socket = make({
+    buffer() {
+      if (self.socket?.taker) return self.socket.taker.room();
+      // What was filled is the stream's: the next bytes go behind it.
+      if (spare.length < leastRoomBytes) spare = Buffer.allocUnsafeSlow(parserReadBytes);
+      return spare;
+    },
+    callback(count, bytes) {
+      if (self.socket?.taker) return self.socket.taker.came(count, bytes);
+      spare = bytes.subarray(count);
+      return self.socket?.push(bytes.subarray(0, count)) ?? false;
+    },
+  });
+  const read = socket.read.bind(socket);
+  self.socket = Object.assign(socket, {
+    taker: undefined,
+    /** What a parser is given comes from here. */
+    read(size?: number): unknown {
+      last.read = self.socket;
+      return read(size) as unknown;
+    },
+  });
+  return self.socket;
 }
 
 export interface TakenPlan {
@@ -76,17 +92,18 @@ export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...
   let isPaused = false;
   let whole: Buffer | undefined;
   let room: Uint8Array | undefined;
-  /** Where the bytes begin in the buffer. */
-  let start = 0;
+  /** Where the bytes begin in the buffer, and end. */
+  let [start, filledTo] = [0, 0];
   /** Came behind the last whole page: they begin the next buffer. */
   let kept: Buffer = Buffer.alloc(0);
+  let waiting: NodeJS.Immediate | undefined;
+  let isFull = false;
 
   const pause = (): void => {
     isPaused = true;
     socket.setTimeout(0);
   };
-  const counted = (bytes: number, goesOn: boolean): boolean => {
-    leftBytes -= bytes;
+  const counted = (goesOn: boolean): boolean => {
     if (leftBytes === 0) {
       socket.taker = undefined;
       pause();
@@ -99,41 +116,69 @@ export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...
   };
   const received = (bytes: Buffer): boolean => {
     const wanted = bytes.subarray(0, leftBytes);
-    return counted(wanted.length, body.receive(wanted));
+    leftBytes -= wanted.length;
+    return counted(body.receive(wanted));
+  };
+  const dontWait = (): void => {
+    clearImmediate(waiting);
+    waiting = undefined;
+  };
+  /** The buffer, up to its last whole page unless no more will come. Within `came`: the next bytes then go to another one. */
+  const handOver = (filled: Buffer): boolean => {
+    dontWait();
+    const end = leftBytes > 0 ? Math.max(start, filledTo - (filledTo % pageBytes)) : filledTo;
+    kept = Buffer.from(filled.subarray(end, filledTo));
+    whole = room = undefined;
+    return body.receiveLarge(filled, end, start);
+  };
+  /** A copy of what is filled: the next bytes go behind it. @returns false when the body has enough */
+  const handCopy = (): boolean => {
+    dontWait();
+    const bytes = whole?.subarray(start, filledTo) ?? kept;
+    kept = Buffer.alloc(0);
+    start = filledTo;
+    return bytes.length === 0 || body.receive(bytes);
+  };
+  /** Small pieces are handed on together, unless a turn of the event loop brings no more of them. */
+  const handSoon = (seenTo: number): void => {
+    waiting = setImmediate(() => {
+      if (filledTo !== seenTo) handSoon(filledTo);
+      else isFull = !handCopy();
+    });
   };
 
   socket.on("timeout", onIdle).setTimeout(idleMs);
   socket.taker = {
     room() {
-      whole = largeBuffer();
-      start = body.position % pageBytes;
-      const from = start + kept.copy(whole, start);
-      room = whole.subarray(from, from + leftBytes);
+      if (!whole) {
+        whole = largeBuffer();
+        start = body.position % pageBytes;
+        filledTo = start + kept.copy(whole, start);
+      }
+      room = whole.subarray(filledTo, filledTo + leftBytes);
       return room;
     },
     came(count, bytes) {
       // The read that was under way when the body was taken went elsewhere.
       if (!whole || bytes !== room) return received(Buffer.from(bytes.buffer, bytes.byteOffset, count));
-      const filled = whole;
-      const cameTo = start + kept.length + count;
-      const end = count < leftBytes ? Math.max(start, cameTo - (cameTo % pageBytes)) : cameTo;
-      kept = Buffer.from(filled.subarray(end, cameTo));
-      whole = room = undefined;
-      return counted(count, body.receiveLarge(filled, end, start));
+      filledTo += count;
+      leftBytes -= count;
+      const isDue = count >= smallBytes || leftBytes === 0 || whole.length - filledTo < leastRoomBytes;
+      if (isDue) isFull = !handOver(whole);
+      else if (!waiting) handSoon(filledTo);
+      return counted(!isFull);
     },
   };
   for (let rest = socket.read(); Buffer.isBuffer(rest) && leftBytes > 0; rest = socket.read()) received(rest);
   return {
     readOn() {
       if (!isPaused || leftBytes === 0) return;
-      isPaused = false;
+      isPaused = isFull = false;
       socket.setTimeout(idleMs);
       socket.read(0);
     },
     settle() {
-      const rest = kept;
-      kept = Buffer.alloc(0);
-      if (rest.length > 0) body.receive(rest);
+      handCopy();
     },
   };
 }

@@ -15,9 +15,10 @@ export const noNginx: string | undefined = findTool("nginx")
 
 /**
  * @param accessLog gets a line per request as it ends: its status, and the bytes that nginx handed to the socket, head and body
+ * @param more lines for the server, such as a port with TLS
  * @returns the URL of the folder, without a slash at the end
  */
-export async function startNginx(folder: string, atEnd: AtEnd, accessLog?: string): Promise<string> {
+export async function startNginx(folder: string, atEnd: AtEnd, accessLog?: string, more = ""): Promise<string> {
   const work = await makeFolder("cdi-nginx-", atEnd);
   const port = await freePort();
   const config = join(work, "nginx.conf");
@@ -30,7 +31,7 @@ export async function startNginx(folder: string, atEnd: AtEnd, accessLog?: strin
       `${process.getuid?.() === 0 ? "user root;" : ""} daemon off; worker_processes 1; pid ${work}/pid; error_log stderr crit;`,
       `events { worker_connections 128; }`,
       `http { ${log} sendfile on; types {} default_type application/octet-stream; ${temp.join(" ")}`,
-      `server { listen 127.0.0.1:${port}; root ${folder}; } }`,
+      `server { listen 127.0.0.1:${port}; root ${folder}; ${more} } }`,
     ].join("\n"),
   );
   const child = spawn(findTool("nginx") ?? "nginx", ["-p", work, "-c", config], {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { giveBack } from "../../../src/lib/buffers.ts";
 import { startHttpServer, type HttpFaults } from "../../support/http-server.ts";
 import { someBytes } from "../../support/source-suite.ts";
@@ -30,86 +30,102 @@ async function digestOf(stream: Readable, slowly = false): Promise<{ bytes: numb
   return { bytes, sha256: hash.digest("hex"), longest };
 }
 
-test.each<{ when: string; faults: HttpFaults; offset: number; slowly: boolean }>([
-  { when: "from the beginning", faults: {}, offset: 0, slowly: false },
-  { when: "from the middle", faults: {}, offset: 5 * MIB + 1, slowly: false },
-  { when: "from the middle, without ranges", faults: { ranges: false }, offset: 5 * MIB + 1, slowly: false },
-  { when: "by a slow reader", faults: {}, offset: 0, slowly: true },
-  { when: "chunked", faults: { ranges: false, length: "chunked" }, offset: 0, slowly: false },
-  {
-    when: "on a connection that the server then closes",
-    faults: { headers: { connection: "close" } },
-    offset: 0,
-    slowly: false,
-  },
-])("a long body is the file's bytes: $when", async ({ faults, offset, slowly }) => {
-  const server = await startHttpServer({ files, faults });
-  const source = sourceOf(server.url("/disk.img"));
-  const read = await digestOf(await source.open(offset, never()), slowly);
-  expect(read).toMatchObject({ bytes: body.length - offset, sha256: sha256(body.subarray(offset)) });
-  // And the source goes on.
-  const last = Buffer.alloc(1000);
-  if (faults.ranges !== false) await source.read?.(body.length - 1000, last, never());
-  if (faults.ranges !== false) expect(last.equals(body.subarray(-1000))).toBe(true);
-});
+describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
+  test.each<{ when: string; faults: HttpFaults; offset: number; slowly: boolean }>([
+    { when: "from the beginning", faults: {}, offset: 0, slowly: false },
+    { when: "from the middle", faults: {}, offset: 5 * MIB + 1, slowly: false },
+    { when: "from the middle, without ranges", faults: { ranges: false }, offset: 5 * MIB + 1, slowly: false },
+    { when: "by a slow reader", faults: {}, offset: 0, slowly: true },
+    { when: "chunked", faults: { ranges: false, length: "chunked" }, offset: 0, slowly: false },
+    {
+      when: "on a connection that the server then closes",
+      faults: { headers: { connection: "close" } },
+      offset: 0,
+      slowly: false,
+    },
+  ])("a long body is the file's bytes: $when", async ({ faults, offset, slowly }) => {
+    const server = await startHttpServer({ files, faults, tls });
+    const source = sourceOf(server.url("/disk.img"), { ca: [server.ca] });
+    const read = await digestOf(await source.open(offset, never()), slowly);
+    expect(read).toMatchObject({ bytes: body.length - offset, sha256: sha256(body.subarray(offset)) });
+    // And the source goes on.
+    const last = Buffer.alloc(1000);
+    if (faults.ranges !== false) await source.read?.(body.length - 1000, last, never());
+    if (faults.ranges !== false) expect(last.equals(body.subarray(-1000))).toBe(true);
+  });
 
-test("bytes that lie ready come by the large buffer", async () => {
-  const server = await startHttpServer({ files });
-  const stream = await sourceOf(server.url("/disk.img")).open(0, never());
-  const { longest, bytes } = await digestOf(stream, true);
-  expect(bytes).toBe(body.length);
-  expect(longest).toBeGreaterThan(128 * 1024);
-});
+  test("bytes that lie ready come by the large buffer", async () => {
+    const server = await startHttpServer({ files, tls });
+    const stream = await sourceOf(server.url("/disk.img"), { ca: [server.ca] }).open(0, never());
+    const { longest, bytes } = await digestOf(stream, true);
+    expect(bytes).toBe(body.length);
+    expect(longest).toBeGreaterThan(128 * 1024);
+  });
 
-test.each<{ when: string; faults: HttpFaults; code: string; text: RegExp | string }>([
-  {
-    when: "cut",
-    faults: { cutAfterBytes: 12 * MIB },
-    code: "SourceCut",
-    text: new RegExp(`after \\d+ of ${body.length} bytes`),
-  },
-  {
-    when: "cut on a connection that ends with it",
-    faults: { cutAfterBytes: 12 * MIB, headers: { connection: "close" } },
-    code: "SourceCut",
-    text: `of ${body.length} bytes`,
-  },
-  {
-    when: "stalled",
-    faults: { stallAfterBytes: 12 * MIB },
-    code: "SourceStalled",
-    text: `after ${12 * MIB} of ${body.length} bytes`,
-  },
-])("a long body that is $when fails behind the bytes that came", async ({ faults, code, text }) => {
-  const server = await startHttpServer({ files, faults });
-  const stream = await sourceOf(server.url("/disk.img"), { idleMs: 500 }).open(0, never());
-  const hash = createHash("sha256");
-  let bytes = 0;
-  const reading = (async () => {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      giveBack(chunk);
+  test.each<{ when: string; faults: HttpFaults; code: string; text: RegExp | string }>([
+    {
+      when: "cut",
+      faults: { cutAfterBytes: 12 * MIB },
+      code: "SourceCut",
+      text: new RegExp(`after \\d+ of ${body.length} bytes`),
+    },
+    {
+      when: "cut on a connection that ends with it",
+      faults: { cutAfterBytes: 12 * MIB, headers: { connection: "close" } },
+      code: "SourceCut",
+      text: `of ${body.length} bytes`,
+    },
+    {
+      when: "stalled",
+      faults: { stallAfterBytes: 12 * MIB },
+      code: "SourceStalled",
+      text: `after ${12 * MIB} of ${body.length} bytes`,
+    },
+  ])("a long body that is $when fails behind the bytes that came", async ({ faults, code, text }) => {
+    const server = await startHttpServer({ files, faults, tls });
+    const stream = await sourceOf(server.url("/disk.img"), { idleMs: 500, ca: [server.ca] }).open(0, never());
+    const hash = createHash("sha256");
+    let bytes = 0;
+    const reading = (async () => {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        giveBack(chunk);
+      }
+    })();
+    await expect(reading).rejects.toMatchObject({ code });
+    await expect(reading).rejects.toThrow(text);
+    expect(bytes).toBe(12 * MIB);
+    expect(hash.digest("hex")).toBe(sha256(body.subarray(0, bytes)));
+  });
+
+  test("a reader that pauses longer than the idle limit in the middle is no stall", async () => {
+    const server = await startHttpServer({ files, tls });
+    const stream = await sourceOf(server.url("/disk.img"), { idleMs: 200, ca: [server.ca] }).open(0, never());
+    const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+    const hash = createHash("sha256");
+    for (let count = 0; ; count += 1) {
+      const { value } = await chunks.next();
+      if (value === undefined) break;
+      hash.update(value);
+      if (count === 2) await pause(1000);
     }
-  })();
-  await expect(reading).rejects.toMatchObject({ code });
-  await expect(reading).rejects.toThrow(text);
-  expect(bytes).toBe(12 * MIB);
-  expect(hash.digest("hex")).toBe(sha256(body.subarray(0, bytes)));
-});
+    expect(hash.digest("hex")).toBe(sha256(body));
+  });
 
-test("a reader that pauses longer than the idle limit in the middle is no stall", async () => {
-  const server = await startHttpServer({ files });
-  const stream = await sourceOf(server.url("/disk.img"), { idleMs: 200 }).open(0, never());
-  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
-  const hash = createHash("sha256");
-  for (let count = 0; ; count += 1) {
-    const { value } = await chunks.next();
-    if (value === undefined) break;
-    hash.update(value);
-    if (count === 2) await pause(1000);
-  }
-  expect(hash.digest("hex")).toBe(sha256(body));
+  test("an abort in the middle ends the stream with its reason, and the connection", async () => {
+    const server = await startHttpServer({ files, faults: { stallAfterBytes: 12 * MIB }, tls });
+    const abort = new AbortController();
+    const stream = await sourceOf(server.url("/disk.img"), { ca: [server.ca] }).open(0, abort.signal);
+    let bytes = 0;
+    const reading = (async () => {
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > 4 * MIB) abort.abort(new Error("enough"));
+      }
+    })();
+    await expect(reading).rejects.toThrow("enough");
+  });
 });
 
 test("what a server sends behind the length it told is not read", async () => {
@@ -126,18 +142,4 @@ test("what a server sends behind the length it told is not read", async () => {
   const { port } = listener.address() as AddressInfo;
   const stream = await sourceOf(`http://127.0.0.1:${port}/disk.img`).open(0, never());
   expect(await digestOf(stream)).toMatchObject({ bytes: length, sha256: sha256(body.subarray(0, length)) });
-});
-
-test("an abort in the middle ends the stream with its reason, and the connection", async () => {
-  const server = await startHttpServer({ files, faults: { stallAfterBytes: 12 * MIB } });
-  const abort = new AbortController();
-  const stream = await sourceOf(server.url("/disk.img")).open(0, abort.signal);
-  let bytes = 0;
-  const reading = (async () => {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > 4 * MIB) abort.abort(new Error("enough"));
-    }
-  })();
-  await expect(reading).rejects.toThrow("enough");
 });
