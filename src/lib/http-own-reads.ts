@@ -97,6 +97,7 @@ export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...
   /** Came behind the last whole page: they begin the next buffer. */
   let kept: Buffer = Buffer.alloc(0);
   let waiting: NodeJS.Immediate | undefined;
+  /** The body had enough when it was last handed something: reading ends with the next bytes. */
   let isFull = false;
 
   const pause = (): void => {
@@ -172,8 +173,9 @@ export function takeBody(socket: OwnSocket, { body, idleMs, onIdle, onWhole, ...
   for (let rest = socket.read(); Buffer.isBuffer(rest) && leftBytes > 0; rest = socket.read()) received(rest);
   return {
     readOn() {
+      isFull = false;
       if (!isPaused || leftBytes === 0) return;
-      isPaused = isFull = false;
+      isPaused = false;
       socket.setTimeout(idleMs);
       socket.read(0);
     },
