@@ -70,9 +70,9 @@ const way = (name: string, words: readonly string[]): Way => ({ name, words, cos
 const shell = (command: string): string[] => ["bash", "-c", `set -eo pipefail; ${command}`];
 
 async function waysOf(row: RoadRow, limits: Limits): Promise<Way[]> {
-  const { form, native, also = {} } = row;
+  const { form, isTls, native, also = {} } = row;
   const cdi = [process.execPath, join(checkout, "dist", "cdi.js"), "import", urlOf(row), out, "--output", "json"];
-  cdi.push("--ca", tls.ca);
+  if (isTls) cdi.push("--ca", tls.ca);
   // The staged road of an image that cannot be converted on the way: its file is not counted as ours to keep.
   const ours = form.endsWith("qcow2") ? [...cdi, "--scratch", work] : cdi;
   const ways = [way("ours", ours), way("native", shell(native))];

@@ -2,7 +2,7 @@
 // again and again, so that a write carries many (docs/adr/0033).
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { collectNowAndThen } from "../src/lib/collect-young.ts";
-import { takeRequestBody } from "../src/lib/https-own-reads.ts";
+import { takeRequestBody } from "../src/lib/request-own-reads.ts";
 
 /** As much as the runtime encrypts into one system call. */
 export const pieceBytes = 160 * 1024;

@@ -7,7 +7,7 @@ import { collectNowAndThen } from "../src/lib/collect-young.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { Fault } from "../src/lib/faults.ts";
 import { GatheredParts } from "../src/lib/gathered-parts.ts";
-import { takeRequestBody } from "../src/lib/https-own-reads.ts";
+import { takeRequestBody } from "../src/lib/request-own-reads.ts";
 
 /** Every magic lies within. */
 const headBytes = 64 * 1024;

@@ -1,4 +1,4 @@
-// Reads a long body of known length off its socket past the HTTP parser: by the MiB, into buffers that go round. The parser
+// Reads the long body of an answer off its socket past the HTTP parser: by the MiB, into buffers that go round. The parser
 // sees the head and the body's first bytes; then it is paused for good, and hears only of the socket's errors and its end.
 import { Socket, type OnReadOpts } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
@@ -26,6 +26,7 @@ interface Taker {
 export type OwnSocket = Socket & { taker: Taker | undefined };
 
 const last: { read: OwnSocket | undefined } = { read: undefined };
+const forget = (): void => void (last.read = undefined);
 
 /** Within a call of the parser: the socket whose bytes it parses. Undefined where that is none of these. */
 export const socketBeingParsed = (): OwnSocket | undefined => last.read;
@@ -58,6 +59,8 @@ function owned(make: (onread: OnReadOpts) => Socket): OwnSocket {
     /** What a parser is given comes from here. */
     read(size?: number): unknown {
       last.read = self.socket;
+      // The parser is done with it by then. What it parses next may come from a socket that is none of these.
+      queueMicrotask(forget);
       return read(size) as unknown;
     },
   });

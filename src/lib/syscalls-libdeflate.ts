@@ -19,16 +19,16 @@ const sizeBytes = 8;
 /** One for each thread. @returns undefined where the library is not there, or behaves otherwise than it should */
 export function makeWholeInflate(): WholeInflate | undefined {
   try {
-    const inflate = load();
-    return isGood(inflate) ? inflate : undefined;
+    const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+    const inflate = load(koffi);
+    return isGood(inflate, (bytes) => Number(koffi.address(bytes))) ? inflate : undefined;
   } catch {
     // No koffi or no library: then all of it is for zlib.
     return undefined;
   }
 }
 
-function load(): WholeInflate {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+function load(koffi: typeof Koffi): WholeInflate {
   const library = koffi.load(libraryName);
   const allocate = library.func("void *libdeflate_alloc_decompressor()");
   const decompress = library.func(
@@ -47,14 +47,13 @@ function load(): WholeInflate {
 }
 
 /** Takes nothing on trust. */
-function isGood(inflate: WholeInflate): boolean {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+function isGood(inflate: WholeInflate, addressOf: (bytes: Buffer) => number): boolean {
   const plain = Buffer.alloc(70_000, "some text, and more of it; ");
   const packed = deflateRawSync(plain, { windowBits: 12 });
   const input = Buffer.alloc(packed.length + 4, "junk");
   packed.copy(input);
   const into = Buffer.alloc(plain.length);
-  const [from, to] = [Number(koffi.address(input)), Number(koffi.address(into))];
+  const [from, to] = [addressOf(input), addressOf(into)];
   return (
     inflate(from, input.length, to, into.length) === packed.length &&
     into.equals(plain) &&

@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { giveBack } from "../../../src/lib/buffers.ts";
+import { startProxyServer } from "../../support/http-proxy-server.ts";
 import { startHttpServer, type HttpFaults } from "../../support/http-server.ts";
 import { someBytes } from "../../support/source-suite.ts";
 import { never, sourceOf } from "./http-support.ts";
@@ -126,6 +127,25 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
     })();
     await expect(reading).rejects.toThrow("enough");
   });
+});
+
+test.each([
+  { way: "directly", proxied: false },
+  { way: "by way of a proxy", proxied: true },
+])("a redirect from http to a long body over https, $way", async ({ proxied }) => {
+  const end = await startHttpServer({ files, tls: true });
+  const proxy = await startProxyServer();
+  const first = await startHttpServer({
+    files: {},
+    redirects: { "/disk.img": end.url("/disk.img", "source.cdi.test") },
+  });
+  const source = sourceOf(first.url("/disk.img", "first.cdi.test"), {
+    ca: [end.ca],
+    idleMs: 2000,
+    ...(proxied ? { proxy: { https: `http://127.0.0.1:${proxy.port}` } } : {}),
+  });
+  expect(await digestOf(await source.open(0, never()))).toMatchObject({ bytes: body.length, sha256: sha256(body) });
+  expect(proxy.seen.length > 0).toBe(proxied);
 });
 
 test("what a server sends behind the length it told is not read", async () => {

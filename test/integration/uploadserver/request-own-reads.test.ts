@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { takeRequestBody } from "../../../src/lib/https-own-reads.ts";
+import { takeRequestBody } from "../../../src/lib/request-own-reads.ts";
 import type { KeyedCertificate } from "../../../src/pki/index.ts";
 import { authorityNow, certificateNow } from "../../support/upload-stand-in.ts";
 
