@@ -11,7 +11,7 @@ import { watchProgress } from "./import/progress.ts";
 import type { ControllerOptions } from "./options.ts";
 import { uploadController } from "./upload/index.ts";
 import { claimFilledBy } from "./parts/claim-keys.ts";
-import { startWorld } from "./world.ts";
+import { eventComponent, startWorld } from "./world.ts";
 
 export { installerLabelsOf, type ControllerOptions } from "./options.ts";
 
@@ -45,7 +45,7 @@ export async function startControllers({
   const stop = new AbortController();
   const ending = AbortSignal.any([signal, stop.signal]);
   const world = await startWorld({ client, clock, log, signal: ending });
-  const apply = createApply({ client, clock, component: "cdi-controller" });
+  const apply = createApply({ client, clock, component: eventComponent });
   const running: { dataVolumes?: Running; claims?: Running } = {};
   const progress = watchProgress({
     pods: world.pods,

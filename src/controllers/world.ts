@@ -84,10 +84,14 @@ function trimPod(object: KubeObject): KubeObject {
 
 /** What was said, when, about what. */
 function trimEvent(object: KubeObject): KubeObject {
-  const { apiVersion, kind, metadata, involvedObject, message, lastTimestamp } = object as KubeEvent;
+  const { apiVersion, kind, metadata, involvedObject, message, lastTimestamp, source } = object as KubeEvent;
   const { name = "", namespace = "", uid = "" } = involvedObject;
-  return { apiVersion, kind, metadata, involvedObject: { name, namespace, uid }, message, lastTimestamp };
+  return { apiVersion, kind, metadata, involvedObject: { name, namespace, uid }, message, lastTimestamp, source };
 }
+
+/** Where our events say they come from. */
+export const eventComponent = "cdi-controller";
+export const isOwnEvent = (event: KubeObject): boolean => (event as KubeEvent).source?.component === eventComponent;
 
 /** What a change of the feature gates may set going. */
 export const unboundClaims = (world: World): Key[] =>

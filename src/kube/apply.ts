@@ -4,7 +4,8 @@ import { keyOf, shownKey, type KubeObject } from "../api/meta.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { KubeClient } from "./client.ts";
-import { tell } from "./events.ts";
+import { createEventRepeats } from "./event-repeats.ts";
+import { eventName, tell } from "./events.ts";
 import { isAlreadyExists, isNotFound, KubeError, type KeyedRef, type Step } from "./types.ts";
 
 /** A step the API server refused for good reason (quota, policy, ...); conflicts are thrown as they are. */
@@ -86,14 +87,17 @@ export function createApply(options: { client: KubeClient; clock: Clock; compone
   // must not stop the work it tells of.
   let tellings = Promise.resolve();
   let waiting = 0;
+  const repeats = createEventRepeats(() => clock.now());
   function tellLater(step: Step & { do: "tell" }, log: Log): void {
     if (waiting >= mostWaiting) {
       log.warn("Dropping an event: too many wait", { reason: step.reason });
       return;
     }
+    const times = repeats.due(eventName(step));
+    if (times === 0) return;
     waiting += 1;
     tellings = tellings
-      .then(() => tell(client, clock, component, step))
+      .then(() => tell(client, clock, component, step, times))
       .catch((cause: unknown) => log.warn("Dropping an event", { reason: step.reason, cause: String(cause) }))
       .finally(() => (waiting -= 1));
   }

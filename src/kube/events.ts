@@ -44,9 +44,18 @@ export function eventFor(telling: Telling, component: string, nowMs: number): Ku
   };
 }
 
-/** Writes the Event, or raises the count of the one that says the same. */
-export async function tell(client: KubeClient, clock: Clock, component: string, telling: Telling): Promise<void> {
-  const event = eventFor(telling, component, clock.now());
+/**
+ * Writes the Event, or raises the count of the one that says the same.
+ * @param times how often it was said since it was last written
+ */
+export async function tell(
+  client: KubeClient,
+  clock: Clock,
+  component: string,
+  telling: Telling,
+  times = 1,
+): Promise<void> {
+  const event: KubeObject = { ...eventFor(telling, component, clock.now()), count: times };
   const ref: KeyedRef = { kind: kinds.event, ...keyOf(event) };
   try {
     await client.create(event, kinds.event);
@@ -55,7 +64,7 @@ export async function tell(client: KubeClient, clock: Clock, component: string, 
     if (!isAlreadyExists(cause)) throw cause;
   }
   const there = await client.get(ref);
-  const count = typeof there?.count === "number" ? there.count + 1 : 1;
+  const count = (typeof there?.count === "number" ? there.count : 0) + times;
   await client.patch(ref, { count, lastTimestamp: event.lastTimestamp }, { type: "merge" }).catch((cause: unknown) => {
     if (!isNotFound(cause)) throw cause; // it expired in between: nobody reads it any more
   });

@@ -1,5 +1,9 @@
 // A cluster's own limits - memory of the importer, quotas of the namespace - each on an embedded cluster of its own: what the
 // row of fault-rows.ts says, and that raising the limit is all it takes.
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { annotations } from "../../src/api/annotations.ts";
 import type { Claim, Pod } from "../../src/api/core.ts";
@@ -7,6 +11,7 @@ import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import type { Embedded } from "../../src/embedded/index.ts";
 import { FAULTS } from "../../src/lib/faults.ts";
+import { removeDir, temporaryDir } from "../support/cdi-up.ts";
 import {
   conditionOf,
   dataVolumeOf,
@@ -17,11 +22,13 @@ import {
   phaseIs,
   startCluster,
 } from "../support/cluster.ts";
+import { quota, quotaRef } from "../support/quota.ts";
 import { startHttpServer } from "../support/http-server.ts";
 import { faultRows } from "./fault-rows.ts";
 import { limitRows } from "./fault-limits.ts";
 import { image } from "./fault-worlds.ts";
 
+const run = promisify(execFile);
 const config = { kind: kinds.cdiConfig, name: "config" };
 const rowOf = (when: string) => {
   const row = faultRows.find((one) => one.when === when);
@@ -30,10 +37,14 @@ const rowOf = (when: string) => {
 };
 
 /** A cluster, and a DataVolume of an image there, as `before` leaves the cluster. */
-async function begun(name: string, before: (cluster: Embedded) => Promise<unknown>): Promise<Embedded> {
+async function begun(
+  name: string,
+  before: (cluster: Embedded) => Promise<unknown>,
+  body: Uint8Array = image,
+): Promise<Embedded> {
   const cluster = await startCluster(onTestFinished);
   await before(cluster);
-  const server = await startHttpServer({ files: { "/a.img": image } });
+  const server = await startHttpServer({ files: { "/a.img": body } });
   await cluster.client.create(dataVolumeOf({ name, size: "16Mi", url: server.url("/a.img") }), kinds.dataVolume);
   return cluster;
 }
@@ -93,14 +104,6 @@ test.skipIf(noGroups)(
   },
 );
 
-const quota = (hard: Record<string, string>) => ({
-  apiVersion: "v1",
-  kind: "ResourceQuota",
-  metadata: { name: "small", namespace: "default" },
-  spec: { hard },
-});
-const quotaRef = { kind: kinds.resourceQuota, namespace: "default", name: "small" };
-
 test(
   "an import within the quotas of its namespace, whose pod is limited below them",
   { timeout: 240_000 },
@@ -141,3 +144,26 @@ test("the pod would exceed a quota", { timeout: 240_000 }, async () => {
   await cluster.client.patch(quotaRef, { spec: { hard: hard("700M") } }, { type: "merge" });
   await succeeds(cluster, name);
 });
+
+test("the scratch claim would exceed a quota", { timeout: 240_000 }, async () => {
+  const name = "staged";
+  const hard = (storage: string) => ({ "requests.storage": storage });
+  const vmdk = await asVmdk(image);
+  const cluster = await begun(name, ({ client }) => client.create(quota(hard("20Mi")), kinds.resourceQuota), vmdk);
+  await showsRow(cluster, name, "the scratch claim would exceed a quota");
+  const claimEvents = await eventsAbout(cluster, name, "PersistentVolumeClaim");
+  expect(claimEvents).toContainEqual(
+    expect.objectContaining({ reason: "ErrExceededQuota", message: expect.stringContaining("exceeded quota: small") }),
+  );
+  await cluster.client.patch(quotaRef, { spec: { hard: hard("1Gi") } }, { type: "merge" });
+  await succeeds(cluster, name);
+});
+
+/** A disk whose tables come last: it cannot be written as it comes. */
+async function asVmdk(bytes: Uint8Array): Promise<Buffer> {
+  const dir = await temporaryDir();
+  onTestFinished(() => removeDir(dir));
+  await writeFile(join(dir, "a.img"), bytes);
+  await run("qemu-img", ["convert", "-f", "raw", "-O", "vmdk", join(dir, "a.img"), join(dir, "a.vmdk")]);
+  return readFile(join(dir, "a.vmdk"));
+}

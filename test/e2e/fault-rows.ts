@@ -139,6 +139,12 @@ export const faultRows: readonly FaultRow[] = [
     reason: "ErrExceededQuota",
     text: "Error starting pod 'importer-",
   }),
+  waiting("the scratch claim would exceed a quota", "QuotaExceeded", {
+    phase: "ImportScheduled",
+    condition: "Bound",
+    reason: "ErrExceededQuota",
+    text: "Error creating scratch space: ",
+  }),
   waiting("the Secret of its login is missing", "ObjectMissing", {
     phase: "ImportScheduled",
     condition: "Running",

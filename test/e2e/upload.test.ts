@@ -9,7 +9,7 @@ import { annotations } from "../../src/api/annotations.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import type { KubeObject } from "../../src/api/meta.ts";
-import { copyTreeOf, diskOf, eventsAbout, history, holdsImage } from "../support/cluster.ts";
+import { copyTreeOf, diskOf, eventsAbout, history, holdsImage, rightsOf } from "../support/cluster.ts";
 import {
   bearer,
   curl,
@@ -65,6 +65,14 @@ describe.each(["old", "new"] as const)("virtctl, %s", (style) => {
     if (kind === "dv") await untilSucceeded(on(), target);
     expect(holdsImage((await diskOf(on().cluster, target)) as Buffer, image)).toBe(true);
   });
+});
+
+// A virtual machine gets at its disk by the volume's group.
+test.skipIf(process.getuid?.() !== 0)("the disk is the volume's group's to read and write", async () => {
+  const path = file("disk.qcow2");
+  await on().virtctl.upload({ style: "new", kind: "dv", name: "grouped", size: "32Mi", ca: on().ca, path });
+  await untilSucceeded(on(), "grouped");
+  expect(await rightsOf(on().cluster, "grouped")).toEqual({ group: 107, mode: 0o660 });
 });
 
 const freshVolume = (name: string): UploadWish => ({

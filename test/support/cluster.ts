@@ -193,6 +193,19 @@ export async function diskOf(cluster: Embedded, claimName: string): Promise<Buff
   return stdout.length > 0 ? stdout : undefined;
 }
 
+/** Of disk.img on a claim's file system. */
+export async function rightsOf(cluster: Embedded, claimName: string): Promise<{ group: number; mode: number }> {
+  const path = await backingOf(cluster, claimName);
+  const found = await stat(path);
+  if (found.isDirectory()) {
+    const { gid, mode } = await stat(join(path, "disk.img"));
+    return { group: gid, mode: mode & 0o777 };
+  }
+  const { stdout } = await run("debugfs", ["-R", "stat /disk.img", path]);
+  const [, mode = "", group = ""] = /Mode:\s+0?([0-7]+)\s[\s\S]*?Group:\s+(\d+)/.exec(stdout) ?? [];
+  return { group: Number(group), mode: Number.parseInt(mode, 8) };
+}
+
 /** Where a claim's bytes are: the file of a device or file system, or a folder. */
 async function backingOf(cluster: Embedded, claimName: string): Promise<string> {
   const claim = await cluster.client.get({ kind: kinds.claim, namespace: "default", name: claimName });

@@ -25,6 +25,7 @@ import { ourAnnotations } from "../parts/our-annotations.ts";
 import { deletionOf, tellOf } from "../parts/steps.ts";
 import { annotationOf } from "../parts/claim-facts.ts";
 import { mirrored } from "../parts/mirror-pod.ts";
+import { wasOverQuota } from "../parts/refused.ts";
 import { askForScratch, scratchSteps } from "../parts/scratch.ts";
 import { imageNotPulled, waitsForObject } from "../parts/running-condition.ts";
 import { wantsForever } from "./claim-facts.ts";
@@ -64,7 +65,7 @@ function goingOn(seen: WithPod, options: ControllerOptions): Plan {
     // Seen by a pod that runs so: the next kill goes back to the other mode.
     ...(isRunning && withDirectIo ? { [annotations.importRequiresDirectIo]: "false" } : {}),
     ...(delivering ? { [ourAnnotations.importDelivered]: "true" } : {}),
-    [ourAnnotations.importCode]: codeWhileGoing(seen),
+    [ourAnnotations.importCode]: codeWhileGoing(seen, scratch.steps.length > 0),
   };
   return {
     steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...proxyCaSteps(seen), ...scratch.steps],
@@ -72,15 +73,15 @@ function goingOn(seen: WithPod, options: ControllerOptions): Plan {
 }
 
 /** A fault of before is over when bytes come, or when what was missing is there. @returns undefined to leave it */
-function codeWhileGoing({ claim, pod, delivering, mountFailure }: WithPod): FaultCode | null | undefined {
+function codeWhileGoing(seen: WithPod, lacksScratch: boolean): FaultCode | null | undefined {
+  const { claim, pod, delivering, mountFailure } = seen;
   if (delivering) return null;
   if (waitsForObject(pod, mountFailure) !== undefined) return "ObjectMissing";
   if (imageNotPulled(pod) !== undefined) return "ImageNotServed";
-  const hadNoPod = annotationOf(claim, annotations.runningConditionReason) === "ErrExceededQuota";
   const lackedObject = ["ObjectMissing", "ImageNotServed"].includes(
     annotationOf(claim, ourAnnotations.importCode) ?? "",
   );
-  return hadNoPod || lackedObject ? null : undefined;
+  return (wasOverQuota(claim) && !lacksScratch) || lackedObject ? null : undefined;
 }
 
 /** The pod waits for its copy of the proxy's CA. */

@@ -7,7 +7,7 @@ import type { ControllerOptions } from "../options.ts";
 import { claimOfEvent, claimsOfPod, claimsOfPodEvent, scratchTargetOf } from "../parts/claim-keys.ts";
 import { unboundClaims, type World } from "../world.ts";
 import { importerPodName } from "../parts/names.ts";
-import { decidePodRefused } from "../parts/pod-refused.ts";
+import { decideRefused } from "../parts/refused.ts";
 import { decideImport } from "./decide.ts";
 import { observeImport } from "./observe.ts";
 import type { ProgressWatch } from "./progress.ts";
@@ -31,10 +31,9 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
     async reconcile(key) {
       return decideImport(await observeImport(world, progress, key, options), options, world.clock.now());
     },
-    async refused(key, { step, refusal }) {
-      if (step.do !== "create" || step.kind.kind !== "Pod") return undefined;
+    async refused(key, refused) {
       const seen = await observeImport(world, progress, key, options);
-      return seen && decidePodRefused(seen.claim, importerPodName(key.name), refusal.message);
+      return seen && decideRefused(seen.claim, importerPodName(key.name), refused);
     },
   };
 }

@@ -1,7 +1,7 @@
 // From what changed to the claims it matters to.
 import type { KubeEvent, Pod } from "../../api/core.ts";
 import type { Key, KubeObject } from "../../api/meta.ts";
-import { claimsOf, controllerOf, isWorkerPod, type World } from "../world.ts";
+import { claimsOf, controllerOf, isOwnEvent, isWorkerPod, type World } from "../world.ts";
 import { ourAnnotations } from "./our-annotations.ts";
 import { dataVolume } from "./worker-pod.ts";
 
@@ -15,8 +15,8 @@ function about({ involvedObject }: KubeObject): Key {
   return { name, namespace };
 }
 
-/** The claim an event is about. */
-export const claimOfEvent = (event: KubeObject): Key[] => [about(event)];
+/** The claim an event is about. What our own events say is done already, and saying it again must not bring the next run. */
+export const claimOfEvent = (event: KubeObject): Key[] => (isOwnEvent(event) ? [] : [about(event)]);
 
 /** A pod matters to the claim it fills and to those it mounts. */
 export function claimsOfPod(pod: KubeObject): Key[] {

@@ -10,6 +10,7 @@ import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
 import { faultOfExit, lastExit, messageOf, saysScratchNeeded } from "../parts/fault-of-pod.ts";
 import { mirrored } from "../parts/mirror-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
+import { wasOverQuota } from "../parts/refused.ts";
 import { askForScratch, scratchSteps } from "../parts/scratch.ts";
 import { deletionOf, tellOf } from "../parts/steps.ts";
 import type { UploadFacts } from "./observe.ts";
@@ -43,6 +44,7 @@ function goingOn(seen: WithPod, options: ControllerOptions, exit: TerminatedStat
     ...scratch.wanted,
     // A later server needs it as well.
     [annotations.importRequiresScratch]: undefined,
+    ...(wasOverQuota(claim) && scratch.steps.length === 0 ? { [ourAnnotations.importCode]: null } : {}),
     ...codeOf(exit),
   };
   return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };

@@ -8,7 +8,7 @@ import type { Controller, Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
 import { claimOfEvent, claimsOfPod, scratchTargetOf } from "../parts/claim-keys.ts";
-import { decidePodRefused } from "../parts/pod-refused.ts";
+import { decideRefused } from "../parts/refused.ts";
 import { controllerOf, unboundClaims, type World } from "../world.ts";
 import { issueServerIdentity } from "./certificate.ts";
 import { isUploadTarget } from "./claim-facts.ts";
@@ -36,10 +36,9 @@ export function uploadController(world: World, options: ControllerOptions): Cont
       const plan = decideUpload(seen, options, world.clock.now());
       return seen && isUploadTarget(seen.claim) ? withCertificate(world, seen, plan, options) : plan;
     },
-    refused(key, { step, refusal }) {
-      if (step.do !== "create" || step.kind.kind !== "Pod") return undefined;
+    refused(key, refused) {
       const claim = world.claims.get(key);
-      return claim && decidePodRefused(claim as UploadFacts["claim"], uploadPodName(key.name), refusal.message);
+      return claim && decideRefused(claim as UploadFacts["claim"], uploadPodName(key.name), refused);
     },
   };
 }

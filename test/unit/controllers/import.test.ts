@@ -1,8 +1,13 @@
 import { expect, test } from "vitest";
 import { annotations } from "../../../src/api/annotations.ts";
-import { decidePodRefused } from "../../../src/controllers/parts/pod-refused.ts";
+import { kinds } from "../../../src/api/kinds.ts";
+import { keyOf, type KindRef } from "../../../src/api/meta.ts";
+import { claimOfEvent } from "../../../src/controllers/parts/claim-keys.ts";
 import { ourAnnotations } from "../../../src/controllers/parts/our-annotations.ts";
-import { shownStep } from "../../../src/kube/index.ts";
+import { decideRefused } from "../../../src/controllers/parts/refused.ts";
+import { eventComponent } from "../../../src/controllers/world.ts";
+import { eventFor } from "../../../src/kube/events.ts";
+import { KubeError, shownStep, type Plan } from "../../../src/kube/index.ts";
 import { about, aClaim, aConfig, aPod, claimUid, podUid } from "../../support/objects.ts";
 import { aStartedClaim, create, facts, judge, patch, remove, written, type Row } from "./import-rows.ts";
 
@@ -199,15 +204,46 @@ const rows: Row[] = [
 
 test.each(rows)("$when", judge);
 
+function refusedTo(kind: KindRef, message: string): Plan | undefined {
+  const object = { apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name: "one" } };
+  const refusal = new KubeError(403, "Forbidden", message);
+  return decideRefused(facts().claim, "importer-disk", { step: { do: "create", kind, object }, refusal });
+}
+
 test.each([
   { message: "pods is forbidden: exceeded quota: small", reason: "ErrExceededQuota" },
   { message: "admission webhook denied the request", reason: "ErrStartingPod" },
 ])("a refused pod: $reason", ({ message, reason }) => {
-  const plan = decidePodRefused(facts().claim, "importer-disk", message);
+  const plan = refusedTo(kinds.pod, message) as Plan;
   expect(plan.steps.map(shownStep)).toEqual([patch, `tell Warning ${reason}`]);
   expect(written(plan.steps)).toMatchObject({
     [annotations.podPhase]: "Failed",
     [annotations.runningConditionMessage]:
       "Error starting pod 'importer-disk': For more information, request access to cdi-deploy logs from your sysadmin",
   });
+});
+
+test.each([
+  { message: "claims is forbidden: exceeded quota: small", reason: "ErrExceededQuota", code: "QuotaExceeded" },
+  { message: "admission webhook denied the request", reason: "ErrClaimNotValid", code: undefined },
+])("refused scratch space: $reason, and the pod's state is left as it is", ({ message, reason, code }) => {
+  const plan = refusedTo(kinds.claim, message) as Plan;
+  expect(plan.steps.map(shownStep)).toEqual([patch, `tell Warning ${reason}`]);
+  expect(written(plan.steps)).toEqual({
+    [annotations.boundCondition]: "false",
+    [annotations.boundConditionMessage]: `Error creating scratch space: ${message}`,
+    [annotations.boundConditionReason]: reason,
+    ...(code ? { [ourAnnotations.importCode]: code } : {}),
+  });
+  expect(plan.lookAgainInMs).toBe(10_000);
+});
+
+test("another refusal is an error", () => {
+  expect(refusedTo(kinds.configMap, "exceeded quota")).toBeUndefined();
+});
+
+test("our own events about a claim bring no run: telling of a refusal would bring the next at once", () => {
+  const telling = { about: facts().claim, type: "Warning", reason: "ErrExceededQuota", message: "too many" } as const;
+  const keysOf = (component: string) => claimOfEvent(eventFor(telling, component, 0));
+  expect([keysOf(eventComponent), keysOf("persistentvolume-controller")]).toEqual([[], [keyOf(facts().claim)]]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { kinds } from "../../../src/api/kinds.ts";
-import type { Key } from "../../../src/api/meta.ts";
+import type { Key, KubeObject } from "../../../src/api/meta.ts";
 import { createApply, StepRefused } from "../../../src/kube/apply.ts";
 import { KubeError, type KubeClient, type Step } from "../../../src/kube/index.ts";
 import { runController, type Controller } from "../../../src/kube/runner.ts";
@@ -24,7 +24,8 @@ function recording(overrides: Partial<KubeClient> = {}) {
     delete: (ref, options) => Promise.resolve(void calls.push(`delete ${ref.kind.kind} ${options?.uid}`)),
     ...overrides,
   };
-  return { calls, apply: createApply({ client, clock: testClock(), component: "test" }) };
+  const clock = testClock();
+  return { calls, clock, apply: createApply({ client, clock, component: "test" }) };
 }
 
 const ref = { kind: kinds.claim, namespace: "default", name: "disk" };
@@ -79,6 +80,32 @@ describe("steps", () => {
     await apply.run([{ do: "tell", about: aClaim(), type: "Normal", reason: "A", message: "b" }], silentLog);
     await apply.settled();
     expect(calls[0]).toMatch(/^patch Event \{"count":4,/);
+  });
+  test("saying the same all the while is written now and then, and nothing is left out of the count", async () => {
+    const counts: unknown[] = [];
+    let there: KubeObject | undefined;
+    const client: Partial<KubeClient> = {
+      create: (object) =>
+        there ? refuse(409, "AlreadyExists")() : (counts.push(object.count), Promise.resolve((there = object))),
+      get: () => Promise.resolve(there),
+      patch: (_ref, body) => {
+        counts.push((body as { count: number }).count);
+        return Promise.resolve((there = { ...(there as KubeObject), ...(body as object) }));
+      },
+    };
+    const { apply, clock } = recording(client);
+    const say = (message: string): Promise<unknown> =>
+      apply.run([{ do: "tell", about: aClaim(), type: "Warning", reason: "A", message }], silentLog);
+    for (let second = 0; second < 12; second++) {
+      await say("b");
+      await clock.advance(1000);
+    }
+    await apply.settled();
+    expect(counts).toEqual([1, 6, 11]);
+    there = undefined;
+    await say("c");
+    await apply.settled();
+    expect(counts).toEqual([1, 6, 11, 1]);
   });
 });
 
