@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { Cancelled } from "../lib/run-program.ts";
 import { Fault, faultOf } from "../lib/faults.ts";
 import { parseQuantity } from "../lib/quantity.ts";
+import { remediesHere } from "./remedies.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 export type OutputForm = "text" | "json";
@@ -42,7 +43,7 @@ export function failureOf(error: unknown, signal?: AbortSignal): { failure: Fail
   }
   const fault = faultOf(error);
   const { code, message, row, retryable } = fault;
-  return { failure: { ok: false, code, message, remedy: row.remedy, retryable }, exit: row.exit };
+  return { failure: { ok: false, code, message, remedy: remediesHere[code] ?? row.remedy, retryable }, exit: row.exit };
 }
 
 /** Writes the failure in the form asked for and says the exit status. */

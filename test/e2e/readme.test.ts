@@ -83,8 +83,22 @@ test("the tour with kubectl", async () => {
   }
 });
 
+test("a disk image of one's own", async () => {
+  const commands = await commandsOf("npm run -s cdi -- upload ");
+  expect(commands).toHaveLength(1);
+  for (const command of commands) {
+    const words = command
+      .replace(/(?<= )disk\.qcow2/, join(dir, "image.qcow2"))
+      .split(" ")
+      .slice(1);
+    await runText("npm", words, { cwd: checkout, env: { ...process.env, KUBECONFIG: up.kubeconfig, HOME: dir } });
+    const name = / dv\/(\S+)/.exec(command)?.[1] ?? "";
+    await up.kubectl("wait", "--for=condition=Ready", `dv/${name}`, "--timeout=5s");
+  }
+});
+
 test("the data path alone", async () => {
-  const commands = await commandsOf("npm run -s cdi -- ");
+  const commands = (await commandsOf("npm run -s cdi -- ")).filter((command) => !command.includes(" upload "));
   expect(commands).toHaveLength(4);
   const sha256 = createHash("sha256")
     .update(await readFile(join(dir, "image.qcow2.zst")))

@@ -3,10 +3,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { CdiConfig } from "../../src/api/cdi-config.ts";
 import type { Claim, ConfigMap } from "../../src/api/core.ts";
 import { kinds } from "../../src/api/kinds.ts";
 import { chunkBytes } from "../../src/cli/upload/send.ts";
@@ -72,16 +73,30 @@ async function expectFilled(name: string, bytes = images.bytes): Promise<void> {
 }
 
 test("a qcow2 fills a DataVolume that is made for it, as large as its disk; who signed the proxy is asked", async () => {
-  const said = await upload(images.qcow2, "dv/made", "--ca", join(work, "ca.pem"), "--force-bind", "--wait");
+  const said = await upload(images.qcow2, "dv/made", "--force-bind", "--wait");
   expect(said).toMatchObject({ exit: 0, stderr: "" });
   expect(said.stdout).toMatch(/is in dv\/made: .* sent in /);
   await expectFilled("made");
-  const distrusted = await upload(images.raw, "dv/distrusted", "--force-bind");
-  expect(distrusted).toMatchObject({ exit: 80 });
-  expect(distrusted.stderr).toContain("UnknownAuthority");
   const again = await upload(images.qcow2, "dv/made", "--insecure");
   expect(again).toMatchObject({ exit: 113 });
   expect(again.stderr).toContain("dv/made is already filled");
+});
+
+test("an authority that CDIConfig does not tell is refused, and named with --ca", async () => {
+  const ref = { kind: kinds.cdiConfig, name: "config" };
+  const told = ((await cluster.client.get(ref)) as CdiConfig).status?.uploadProxyCA;
+  expect(told).toBe(await readFile(join(work, "ca.pem"), "utf8"));
+  const tell = (uploadProxyCA: string | null | undefined) =>
+    cluster.client.patch(ref, { status: { uploadProxyCA } }, { type: "merge" });
+  await tell(null);
+  try {
+    const refused = await upload(images.raw, "dv/told", "--force-bind");
+    expect(refused).toMatchObject({ exit: 80 });
+    expect(refused.stderr).toMatch(/code: UnknownAuthority\n {2}remedy: .* --ca/);
+    expect(await upload(images.raw, "dv/told", "--ca", join(work, "ca.pem"), "--wait")).toMatchObject({ exit: 0 });
+  } finally {
+    await tell(told);
+  }
 });
 
 test("a block volume, any certificate accepted, told as JSON", async () => {

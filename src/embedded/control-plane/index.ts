@@ -4,9 +4,9 @@ import { setMaxListeners } from "node:events";
 import type { LookupFunction } from "node:net";
 import { signingKeyIn, startApiServer, type ApiServer } from "../../apiserver/index.ts";
 import { cdiConfigName, type CdiConfig } from "../../api/cdi-config.ts";
-import type { KubeSecret } from "../../api/core.ts";
+import type { ConfigMap, KubeSecret } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
-import { services, signers } from "../../contract/install-names.ts";
+import { bundleKey, services, signers } from "../../contract/install-names.ts";
 import { startCache, type Cache, type KubeClient } from "../../kube/index.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
@@ -104,9 +104,14 @@ async function run(
     });
   const proxy = await startWhereItWas(admin, start);
   running.push(proxy);
-  serving.onChange(() => proxy.renew(), log);
+  serving.onChange(() => {
+    proxy.renew();
+    publish(admin, namespace, proxy.port).catch((cause: unknown) => {
+      log.error("Cannot say in CDIConfig who signs the upload proxy's certificate", { cause });
+    });
+  }, log);
   await lead(admin, namespace, services.uploadProxy, host, proxy.port);
-  return publish(admin, proxy.port);
+  return publish(admin, namespace, proxy.port);
 }
 
 const urlAt = (port: number): string => `https://${host}:${port}`;
@@ -129,13 +134,16 @@ async function startWhereItWas(
   });
 }
 
-/** Says in CDIConfig where the proxy is, unless somebody has said something else. */
-async function publish(client: KubeClient, port: number): Promise<string> {
+/** Says in CDIConfig where the proxy is and who signs its certificate, unless somebody has said something else. */
+async function publish(client: KubeClient, namespace: string, port: number): Promise<string> {
   const url = urlAt(port);
   const override = (await configOf(client))?.spec.uploadProxyURLOverride;
   if (!override || ours.test(override)) {
     const ref = { kind: kinds.cdiConfig, name: cdiConfigName };
-    await client.patch(ref, { spec: { uploadProxyURLOverride: url } }, { type: "merge" });
+    const bundle = { kind: kinds.configMap, namespace, name: signers.uploadProxy.bundle };
+    const uploadProxyCA = ((await client.get(bundle)) as ConfigMap | undefined)?.data?.[bundleKey] ?? null;
+    const body = { spec: { uploadProxyURLOverride: url }, status: { uploadProxyCA } };
+    await client.patch(ref, body, { type: "merge" });
   }
   return url;
 }
