@@ -1,5 +1,5 @@
-// Uploads into a namespace with a quota: within it; and with the server, or its scratch space, beyond it: said, tried again now
-// and then, and all it takes is to raise the quota.
+// Uploads into a namespace with a quota: within it; and with the server, or what it needs, beyond it: said, tried again now and
+// then, and all it takes is to raise the quota.
 import { expect, onTestFinished, test } from "vitest";
 import type { KubeEvent } from "../../src/api/core.ts";
 import type { DataVolume } from "../../src/api/data-volume.ts";
@@ -83,6 +83,23 @@ test("a server beyond the quota", { timeout: 240_000 }, async () => {
   );
   await raise({ "limits.memory": "700M" });
   await takesUpload("many");
+});
+
+test.each([
+  { what: "Service", hard: { services: "0" }, raised: { services: "5" } },
+  { what: "Secret", hard: { secrets: "0" }, raised: { secrets: "5" } },
+])("its $what beyond the quota", { timeout: 240_000 }, async ({ what, hard, raised }) => {
+  const name = `no-${what.toLowerCase()}`;
+  await begun(name, hard);
+  const isShown = (dv: DataVolume): boolean => conditionOf(dv, "Stalled")?.reason === "QuotaExceeded";
+  await history<DataVolume>(on().cluster, kinds.dataVolume, name, isShown);
+  const { message } = await isToldAgain(name);
+  expect(message).toMatch(new RegExp(`^Error creating ${what} 'cdi-upload-${name}': .*exceeded quota: small`));
+  await raise(raised);
+  const isOver = (dv: DataVolume): boolean =>
+    dv.status?.phase === "UploadReady" && conditionOf(dv, "Stalled")?.status === "False";
+  await history<DataVolume>(on().cluster, kinds.dataVolume, name, isOver);
+  await takesUpload(name);
 });
 
 test("scratch space beyond the quota", { timeout: 240_000 }, async () => {

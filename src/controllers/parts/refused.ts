@@ -1,4 +1,4 @@
-// The API server would not have a worker pod, or the scratch claim of one: said on the claim that is filled, tried again.
+// The API server would not have a worker pod, or what one needs: said on the claim that is filled, tried again.
 import { annotations } from "../../api/annotations.ts";
 import type { Claim } from "../../api/core.ts";
 import { kinds } from "../../api/kinds.ts";
@@ -13,7 +13,7 @@ const overQuota = "ErrExceededQuota";
 
 type Refused = Pick<StepRefused, "step" | "refusal">;
 
-/** @returns undefined for steps whose refusal is an error of ours */
+/** @returns undefined for what is not made, but changed: its refusal is an error */
 export function decideRefused(claim: Claim, podName: string, { step, refusal }: Refused): Plan | undefined {
   if (step.do !== "create") return undefined;
   const isOverQuota = refusal.message.includes("exceeded quota");
@@ -36,7 +36,13 @@ export function decideRefused(claim: Claim, podName: string, { step, refusal }: 
       [annotations.boundConditionReason]: reason,
     });
   }
-  return undefined;
+  const name = step.object.metadata.name ?? "";
+  return saidOn(
+    claim,
+    isOverQuota ? overQuota : "ErrStartingPod",
+    `Error creating ${step.kind.kind} '${name}': ${refusal.message}`,
+    {},
+  );
 }
 
 function saidOn(claim: Claim, reason: string, text: string, said: Wanted): Plan {

@@ -7,7 +7,7 @@ import type { Plan } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
 import { patchMetadata, type Wanted } from "../parts/annotation-changes.ts";
-import { faultOfExit, lastExit, messageOf, saysScratchNeeded } from "../parts/fault-of-pod.ts";
+import { faultOfExit, lastExit, messageOf, saysScratchNeeded, statusOf } from "../parts/fault-of-pod.ts";
 import { mirrored } from "../parts/mirror-pod.ts";
 import { ourAnnotations } from "../parts/our-annotations.ts";
 import { wasOverQuota } from "../parts/refused.ts";
@@ -44,10 +44,17 @@ function goingOn(seen: WithPod, options: ControllerOptions, exit: TerminatedStat
     ...scratch.wanted,
     // A later server needs it as well.
     [annotations.importRequiresScratch]: undefined,
-    ...(wasOverQuota(claim) && scratch.steps.length === 0 ? { [ourAnnotations.importCode]: null } : {}),
-    ...codeOf(exit),
+    ...((wasOverQuota(claim) && scratch.steps.length === 0) || runsFirst(pod)
+      ? { [ourAnnotations.importCode]: null }
+      : codeOf(exit)),
   };
   return { steps: [...patchMetadata(kinds.claim, claim, { annotations: wanted }), ...scratch.steps] };
+}
+
+/** A server that is there, and has not failed: whatever kept it away is over. */
+function runsFirst(pod: Pod): boolean {
+  const { state, lastState } = statusOf(pod) ?? {};
+  return state?.running !== undefined && !lastState?.terminated;
 }
 
 /** Only what the catalog knows: all else passes, and the container is started again. */

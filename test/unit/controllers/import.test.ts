@@ -238,8 +238,17 @@ test.each([
   expect(plan.lookAgainInMs).toBe(10_000);
 });
 
-test("another refusal is an error", () => {
-  expect(refusedTo(kinds.configMap, "exceeded quota")).toBeUndefined();
+test("what else a pod needs and does not get is told", () => {
+  const plan = refusedTo(kinds.configMap, "exceeded quota: small") as Plan;
+  expect(plan.steps.map(shownStep)).toEqual([patch, "tell Warning ErrExceededQuota"]);
+  expect(plan.steps.at(-1)).toMatchObject({ message: "Error creating ConfigMap 'one': exceeded quota: small" });
+  expect(written(plan.steps)).toEqual({ [ourAnnotations.importCode]: "QuotaExceeded" });
+});
+
+test("a refused change is an error", () => {
+  const step = { do: "patch", ref: { kind: kinds.claim, name: "disk" }, body: {} } as const;
+  const refusal = new KubeError(403, "Forbidden", "exceeded quota");
+  expect(decideRefused(facts().claim, "importer-disk", { step, refusal })).toBeUndefined();
 });
 
 test("our own events about a claim bring no run: telling of a refusal would bring the next at once", () => {

@@ -130,6 +130,16 @@ test.each<{ when: string; seen: UploadFacts | undefined; steps: string[]; says?:
     says: { [annotations.podReady]: "true", [annotations.runningConditionReason]: "Pod is running" },
   },
   {
+    when: "the server is ready that a quota had kept away",
+    seen: facts({
+      claim: target({ annotations: { ...running, "cdi.kubevirt.io/storage.import.code": "QuotaExceeded" } }),
+      pod: withState(true),
+      services: [service],
+    }),
+    steps: [patch],
+    says: { [annotations.podReady]: "true", "cdi.kubevirt.io/storage.import.code": null },
+  },
+  {
     when: "its service was deleted",
     seen: facts({ claim: target({ annotations: running }), pod: withState(true) }),
     steps: [makesService, patch],
