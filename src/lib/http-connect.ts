@@ -8,7 +8,7 @@ import { refuseAddress, type AddressPolicy } from "./address-policy.ts";
 import { Fault } from "./faults.ts";
 import { connectFault } from "./http-faults.ts";
 import type { Hosts } from "./http-hosts.ts";
-import { ownSocket, ownTlsSocket } from "./http-own-reads.ts";
+import { ownSocket, ownTlsSocket, tlsSocketOver } from "./http-own-reads.ts";
 import { bareHost, portOf } from "./http-proxy.ts";
 
 /** How to connect. */
@@ -126,7 +126,7 @@ export class Connections {
   }
 
   async #secure(plain: Socket, origin: URL, signal: AbortSignal): Promise<Socket> {
-    const socket = tls.connect({ socket: plain, ...this.#tlsOptions(origin) });
+    const socket = tlsSocketOver({ socket: plain, ...this.#tlsOptions(origin) });
     this.#watch(socket);
     return await secured(socket, origin, signal).catch((cause: unknown) => {
       plain.destroy();

@@ -5,6 +5,7 @@ import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { largeBuffer } from "./buffers.ts";
 import { smallBytes } from "./gathered-parts.ts";
 import type { HttpBody } from "./http-body.ts";
+import { canReadInto, readInto } from "./socket-buffer.ts";
 import { syscalls } from "./syscalls.ts";
 
 /** Shorter bodies stay with the parser, whose connection can be used again. */
@@ -36,6 +37,16 @@ export const ownSocket = (): OwnSocket => owned((onread) => new Socket({ onread 
 /** It connects by itself: node reads so only where TLS has the socket from the beginning. Its types do not know of `onread`. */
 export const ownTlsSocket = (options: ConnectionOptions): OwnSocket =>
   owned((onread) => connectTls({ ...options, onread } as ConnectionOptions));
+
+/** Over a connection that is there: a tunnel. An ordinary one where node cannot be made to read so. */
+export function tlsSocketOver(options: ConnectionOptions): Socket {
+  const socket = connectTls(options);
+  if (!canReadInto(socket)) return socket;
+  return owned((onread) => {
+    readInto(socket, onread);
+    return socket;
+  });
+}
 
 function owned(make: (onread: OnReadOpts) => Socket): OwnSocket {
   const self: { socket?: OwnSocket } = {};

@@ -3,6 +3,7 @@
 // many bytes came: where the body ends, and what comes behind it, stays its affair.
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
+import { canReadInto, readInto } from "./socket-buffer.ts";
 
 /** Shorter bodies are not worth it. */
 const leastTakenBytes = 8 * 1024 * 1024;
@@ -16,12 +17,8 @@ interface Insides {
   readonly parser: Record<number, unknown> & { readonly incoming?: unknown };
   /** Of the parser's function that copies a piece of a body. */
   readonly bodySlot: number;
-  readonly handle: { useUserBuffer(buffer: Uint8Array): void };
   /** The server wants nothing of this connection before its answers have left. */
   readonly isStopped: boolean;
-  /** Of the socket: where bytes go, and who hears how many came. */
-  readonly room: symbol;
-  readonly onCame: symbol;
 }
 
 /** @returns false when nothing more should be read for now */
@@ -42,7 +39,7 @@ export function takeRequestBody(request: IncomingMessage): boolean {
   const insides = insidesOf(socket);
   // Of requests sent one behind the other, the parser may be at another.
   if (insides?.parser.incoming !== request || insides.isStopped) return false;
-  const own = buffers.get(socket) ?? ownBuffer(socket, insides);
+  const own = buffers.get(socket) ?? ownBuffer(socket);
   // What the connection's stream holds is the parser's still.
   while (socket.read() !== null);
   const leftBytes = wantedBytes - request.readableLength;
@@ -51,7 +48,7 @@ export function takeRequestBody(request: IncomingMessage): boolean {
 }
 
 /** From now on the connection is read into it. */
-function ownBuffer(socket: TLSSocket, { handle, room, onCame }: Insides): { taker: Taker | undefined } {
+function ownBuffer(socket: TLSSocket): { taker: Taker | undefined } {
   const own: { taker: Taker | undefined } = { taker: undefined };
   buffers.set(socket, own);
   // For node a listener is the sign to leave reading to JavaScript; the parser's own is there already.
@@ -60,11 +57,7 @@ function ownBuffer(socket: TLSSocket, { handle, room, onCame }: Insides): { take
   const buffer = Buffer.allocUnsafeSlow(roomBytes);
   // As node would: where the parser has had enough for now, the stream keeps it.
   const parsed = (bytes: Buffer): boolean => socket.push(Buffer.from(bytes));
-  Object.assign(socket, {
-    [room]: buffer,
-    [onCame]: (count: number) => (own.taker ?? parsed)(buffer.subarray(0, count)),
-  });
-  handle.useUserBuffer(buffer);
+  readInto(socket, { buffer, callback: (count) => (own.taker ?? parsed)(buffer.subarray(0, count)) });
   return own;
 }
 
@@ -111,18 +104,12 @@ function hand(request: IncomingMessage, bytes: Buffer): boolean {
 }
 
 function insidesOf(socket: TLSSocket): Insides | undefined {
-  const { parser, _handle: handle, _paused: isStopped = false } = socket as Partial<NodesOwn>;
-  const symbols = Object.getOwnPropertySymbols(socket);
-  const [room, onCame] = ["kBuffer", "kBufferCb"].map((name) =>
-    symbols.find(({ description }) => description === name),
-  );
+  const { parser, _paused: isStopped = false } = socket as Partial<NodesOwn>;
   const bodySlot = Object.keys(parser ?? {}).find((key) => (parser?.[Number(key)] as Named)?.name === "parserOnBody");
-  if (!parser || !bodySlot || !room || !onCame || typeof handle?.useUserBuffer !== "function") return undefined;
-  return { parser, bodySlot: Number(bodySlot), handle, isStopped, room, onCame };
+  return parser && bodySlot && canReadInto(socket) ? { parser, bodySlot: Number(bodySlot), isStopped } : undefined;
 }
 interface NodesOwn {
   readonly parser: Insides["parser"];
-  readonly _handle: Insides["handle"];
   readonly _paused: boolean;
 }
 type Named = { readonly name?: string } | undefined;

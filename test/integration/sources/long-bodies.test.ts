@@ -5,9 +5,10 @@ import { createServer, type AddressInfo } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { HttpSourceSettings } from "../../../importer/sources/index.ts";
 import { giveBack } from "../../../src/lib/buffers.ts";
 import { startProxyServer } from "../../support/http-proxy-server.ts";
-import { startHttpServer, type HttpFaults } from "../../support/http-server.ts";
+import { ownCertificate, startHttpServer, type HttpFaults } from "../../support/http-server.ts";
 import { someBytes } from "../../support/source-suite.ts";
 import { never, sourceOf } from "./http-support.ts";
 
@@ -31,7 +32,28 @@ async function digestOf(stream: Readable, slowly = false): Promise<{ bytes: numb
   return { bytes, sha256: hash.digest("hex"), longest };
 }
 
-describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
+const ways = ["http", "https", "https by way of a proxy", "https by way of a proxy that speaks TLS"] as const;
+
+/** The file at a server, and the way to it. */
+async function startWay(
+  way: (typeof ways)[number],
+  faults: HttpFaults = {},
+  settings: Partial<HttpSourceSettings> = {},
+) {
+  const server = await startHttpServer({ files, faults, tls: way !== "http" });
+  const isProxied = way.includes("proxy");
+  const own = way.endsWith("TLS") ? await ownCertificate() : undefined;
+  const proxy = isProxied ? await startProxyServer(own ? { tls: own.pair } : {}) : undefined;
+  onTestFinished(() => expect(proxy?.seen.length ?? 1).toBeGreaterThan(0));
+  const source = sourceOf(server.url("/disk.img", "source.cdi.test"), {
+    ca: own ? [server.ca, own.ca] : [server.ca],
+    ...(proxy ? { proxy: { https: `${own ? "https" : "http"}://proxy.cdi.test:${proxy.port}` } } : {}),
+    ...settings,
+  });
+  return source;
+}
+
+describe.each(ways)("by %s", (way) => {
   test.each<{ when: string; faults: HttpFaults; offset: number; slowly: boolean }>([
     { when: "from the beginning", faults: {}, offset: 0, slowly: false },
     { when: "from the middle", faults: {}, offset: 5 * MIB + 1, slowly: false },
@@ -45,8 +67,7 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
       slowly: false,
     },
   ])("a long body is the file's bytes: $when", async ({ faults, offset, slowly }) => {
-    const server = await startHttpServer({ files, faults, tls });
-    const source = sourceOf(server.url("/disk.img"), { ca: [server.ca] });
+    const source = await startWay(way, faults);
     const read = await digestOf(await source.open(offset, never()), slowly);
     expect(read).toMatchObject({ bytes: body.length - offset, sha256: sha256(body.subarray(offset)) });
     // And the source goes on.
@@ -56,8 +77,7 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
   });
 
   test("bytes that lie ready come by the large buffer", async () => {
-    const server = await startHttpServer({ files, tls });
-    const stream = await sourceOf(server.url("/disk.img"), { ca: [server.ca] }).open(0, never());
+    const stream = await (await startWay(way)).open(0, never());
     const { longest, bytes } = await digestOf(stream, true);
     expect(bytes).toBe(body.length);
     expect(longest).toBeGreaterThan(128 * 1024);
@@ -83,8 +103,7 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
       text: `after ${12 * MIB} of ${body.length} bytes`,
     },
   ])("a long body that is $when fails behind the bytes that came", async ({ faults, code, text }) => {
-    const server = await startHttpServer({ files, faults, tls });
-    const stream = await sourceOf(server.url("/disk.img"), { idleMs: 500, ca: [server.ca] }).open(0, never());
+    const stream = await (await startWay(way, faults, { idleMs: 500 })).open(0, never());
     const hash = createHash("sha256");
     let bytes = 0;
     const reading = (async () => {
@@ -101,8 +120,7 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
   });
 
   test("a reader that pauses longer than the idle limit in the middle is no stall", async () => {
-    const server = await startHttpServer({ files, tls });
-    const stream = await sourceOf(server.url("/disk.img"), { idleMs: 200, ca: [server.ca] }).open(0, never());
+    const stream = await (await startWay(way, {}, { idleMs: 200 })).open(0, never());
     const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
     const hash = createHash("sha256");
     for (let count = 0; ; count += 1) {
@@ -115,9 +133,9 @@ describe.each([{ tls: false }, { tls: true }])("with TLS $tls", ({ tls }) => {
   });
 
   test("an abort in the middle ends the stream with its reason, and the connection", async () => {
-    const server = await startHttpServer({ files, faults: { stallAfterBytes: 12 * MIB }, tls });
+    const source = await startWay(way, { stallAfterBytes: 12 * MIB });
     const abort = new AbortController();
-    const stream = await sourceOf(server.url("/disk.img"), { ca: [server.ca] }).open(0, abort.signal);
+    const stream = await source.open(0, abort.signal);
     let bytes = 0;
     const reading = (async () => {
       for await (const chunk of stream as AsyncIterable<Buffer>) {
