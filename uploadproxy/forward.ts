@@ -12,14 +12,17 @@ export interface Destination extends ServerAddress {
   path: string;
 }
 
-/** Resolves when both sides are done with each other. Rejects only before an answer has begun, with the reason. */
+/**
+ * Resolves when both sides are done with each other. Rejects only before an answer has begun, with the reason.
+ * @returns the answer's status
+ */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
   to: Destination,
   added: OutgoingHttpHeaders,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number | undefined> {
   // Connected before a byte of the body is taken: until then another try loses nothing.
   const socket = await connectTo(to, signal);
   const outgoing = send(request, to, socket);
@@ -35,6 +38,7 @@ export async function forward(
   response.off("close", clientGone);
   // The request may have let go of it by now, as of one that is kept.
   socket.destroy();
+  return answer.statusCode;
 }
 
 function send(request: IncomingMessage, { host, port, path }: Destination, socket: TLSSocket): ClientRequest {

@@ -77,7 +77,10 @@ async function toServer(
   const destination = { ...identity, host, port: uploadPort, path: serverPathOf(way, ready.contentType) };
   try {
     log.info("Passing on an upload", { host });
-    await forward(request, response, { ...destination, lookup: world.lookup }, added, signal);
+    const status = await forward(request, response, { ...destination, lookup: world.lookup }, added, signal);
+    // Tokens are checked here: at the server it is about certificates.
+    if (status === 401)
+      log.warn("The upload server does not know our certificate's authority: delete its pod", { host });
   } catch (cause) {
     if (response.destroyed) return log.info("The client has gone", { host });
     log.warn("Passing on failed", { host, cause });

@@ -9,7 +9,7 @@ import { apiServerIssuer, shortTokenMs, uploadClaims } from "../../src/contract/
 import { uploadClientName } from "../../src/contract/upload-routes.ts";
 import type { KubeClient } from "../../src/kube/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { silentLog } from "../../src/lib/log.ts";
+import { silentLog, type Log } from "../../src/lib/log.ts";
 import { lookupIn } from "../../src/lib/lookup.ts";
 import { makeSigningKey, signToken, type KeyedCertificate, type SigningKey } from "../../src/pki/index.ts";
 import { startUploadProxy, type UploadProxy } from "../../uploadproxy/index.ts";
@@ -28,6 +28,8 @@ export interface ProxyUnderTest {
   /** The proxy's own pair as a live view, and how to put another in its place. */
   serving: { texts: string[] };
   issueServing(): Promise<KeyedCertificate>;
+  /** Messages the proxy logged so. */
+  readonly warnings: readonly string[];
   token(name?: string, more?: { nowMs?: number; claims?: object }): Promise<string>;
   /** Makes the claim, or says other things on it. */
   claim(name: string, said: Record<string, string>): Promise<void>;
@@ -60,6 +62,8 @@ export async function proxyUnderTest(atEnd: AtEnd): Promise<ProxyUnderTest> {
   const bundle = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { [bundleKey]: serverCa.certificate } };
   await client.create(bundle, kinds.configMap);
   const serving = { texts: [own.certificate, own.key] };
+  const warnings: string[] = [];
+  const log: Log = { ...silentLog, warn: (message) => void warnings.push(message), with: () => log };
   const proxy = await startUploadProxy({
     client,
     namespace: "cdi",
@@ -70,7 +74,7 @@ export async function proxyUnderTest(atEnd: AtEnd): Promise<ProxyUnderTest> {
     identity: { texts: [identity.certificate, identity.key] },
     lookup: lookupIn(() => (name) => (name.endsWith(".svc") ? [standIn.address] : undefined)),
     clock: systemClock,
-    log: silentLog,
+    log,
   });
   atEnd(() => proxy.close());
   return {
@@ -82,6 +86,7 @@ export async function proxyUnderTest(atEnd: AtEnd): Promise<ProxyUnderTest> {
     key,
     serving,
     issueServing,
+    warnings,
     token: (name = "disk", { nowMs = Date.now(), claims = uploadClaims("default", name) } = {}) =>
       signToken(claims, { privateKey: key.privateKey, issuer: apiServerIssuer, nowMs, lifetimeMs: shortTokenMs }),
     async claim(name, said) {

@@ -169,6 +169,14 @@ test("any method passes, and the server's answer comes back as it is", async () 
   expect(world.standIn.seen.map(({ method }) => method)).toEqual(["GET", "GET", "HEAD"]);
 });
 
+test("a server that does not know our certificate's authority: its answer, and a word in the log", async () => {
+  world.standIn.answer = (_request, response) => void response.writeHead(401).end();
+  expect(await curl("/v1beta1/upload", ...bearer(await world.token()), "-X", "POST", "-d", "x")).toMatchObject({
+    code: 401,
+  });
+  await expect.poll(() => world.warnings).toEqual([expect.stringContaining("delete its pod")]);
+});
+
 test("a refusal before the body's end reaches a client that is still sending", async () => {
   world.standIn.answer = (_request, response) => void response.writeHead(503).end("busy");
   await writeFile(join(dir, "big"), Buffer.alloc(64 * 1024 * 1024));
