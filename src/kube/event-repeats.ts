@@ -18,7 +18,8 @@ export function createEventRepeats(now: () => number): EventRepeats {
     due(name) {
       const nowMs = now();
       const before = seen.get(name);
-      if (before && nowMs - before.writtenMs < spacingMs) {
+      // A clock that was set back is no reason to be silent until it is there again.
+      if (before && Math.abs(nowMs - before.writtenMs) < spacingMs) {
         before.held += 1;
         return 0;
       }
