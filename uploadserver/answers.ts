@@ -17,10 +17,18 @@ const imageCodes: ReadonlySet<FaultCode> = new Set<FaultCode>([
   "ImageTruncated",
   "ArchiveInvalid",
 ]);
+/** Damage, which upstream answers with 500. Who uploads so that it can be taken up sends again what is answered so, for ever. */
+const damageCodes: ReadonlySet<FaultCode> = new Set<FaultCode>(["ImageCorrupt", "ImageTooShort", "ConversionFailed"]);
 const roomCodes: ReadonlySet<FaultCode> = new Set<FaultCode>(["TargetFull", "QuotaExceeded"]);
 
 /** Upstream's words for every failure of the image or of the room for it, whatever the cause says. */
 const tooLarge = "effective image size is larger than the reported available storage: ";
+
+/** The same for a resumable upload. */
+export function failedTusAnswer(fault: Fault, listener: Listener): Answer {
+  const answer = failedAnswer(fault, { listener, isAsync: true });
+  return damageCodes.has(fault.code) ? { ...answer, status: 400 } : answer;
+}
 
 export function failedAnswer(fault: Fault, { listener, isAsync }: { listener: Listener; isAsync: boolean }): Answer {
   const isImage = imageCodes.has(fault.code);

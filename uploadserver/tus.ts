@@ -4,7 +4,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import { tusIdOf } from "../src/contract/upload-routes.ts";
 import { seconds } from "../src/lib/duration.ts";
 import { tellToGoOn } from "../src/lib/http-early.ts";
-import { failedAnswer, scratchAnswer } from "./answers.ts";
+import { failedTusAnswer, scratchAnswer } from "./answers.ts";
 import type { ServerWorld } from "./handle.ts";
 import { answer, answered } from "./respond.ts";
 import { countIn, discovery, fileNameIn, locationOf, patchType, spoken, tusVersion } from "./tus-headers.ts";
@@ -149,7 +149,7 @@ export function makeTus(world: ServerWorld): Tus {
   }
 
   function tellFailed({ fault }: Ended & { kind: "failed" }, say: Say): void {
-    const { status, body } = failedAnswer(fault, { listener: settings.listener, isAsync: true });
+    const { status, body } = failedTusAnswer(fault, settings.listener);
     say(status, body);
   }
 

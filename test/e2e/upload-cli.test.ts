@@ -185,5 +185,10 @@ test("what is refused says why, before and after the bytes went", async () => {
   const sizeless = await upload(`${images.raw}.gz`, "dv/sizeless", "--insecure");
   expect(sizeless).toMatchObject({ exit: 2 });
   expect(sizeless.stderr).toContain("give --size");
+  const cut = join(work, "cut.img.gz");
+  await writeFile(cut, (await readFile(`${images.raw}.gz`)).subarray(0, 200_000));
+  const damaged = await upload(cut, "dv/damaged", "--insecure", "--force-bind", "--size", "32Mi");
+  expect(damaged).toMatchObject({ exit: 113 });
+  expect(damaged.stderr).toContain("400, Saving stream failed: unable to decompress gz: unexpected end of the stream");
   expect((await upload(images.raw, "pod/x", "--insecure")).exit).toBe(2);
 });

@@ -5,6 +5,7 @@ import { delimiter, join, resolve } from "node:path";
 import { makeRateMeter, sourceFrom } from "../../../importer/index.ts";
 import { readImageInfo, type ImageInfo } from "../../datapath/index.ts";
 import { clientNodeClient, type KubeClient } from "../../kube/index.ts";
+import { systemClock } from "../../lib/clock.ts";
 import { Fault } from "../../lib/faults.ts";
 import { silentLog } from "../../lib/log.ts";
 import { shownBytes } from "../../lib/quantity.ts";
@@ -116,6 +117,7 @@ async function send(client: KubeClient, { about, before, proxy, flags, at }: Sen
       url: before?.url,
       onUrl: (url) => remember(about, { url }, at.env),
       onProgress: (bytes) => (done = bytes),
+      clock: systemClock,
       signal: at.signal,
     });
   } finally {

@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { kinds } from "../../api/kinds.ts";
 import type { KubeClient } from "../../kube/index.ts";
 import { backoffDelay } from "../../lib/backoff.ts";
-import { systemClock } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/clock.ts";
 import { seconds } from "../../lib/duration.ts";
 import { Fault, type FaultCode } from "../../lib/faults.ts";
 import { connectFault } from "../../lib/http-faults.ts";
@@ -23,6 +23,7 @@ export interface SendJob {
   readonly url: string | undefined;
   readonly onUrl: (url: string) => Promise<void>;
   readonly onProgress: (bytes: number) => void;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -30,8 +31,10 @@ export interface SendJob {
 export const chunkBytes = 64 * 1024 * 1024;
 const readBytes = 1024 * 1024;
 const pauses = { baseMs: 500, capMs: seconds(15) };
-/** Failures in a row without a byte between them. */
+/** Failures in a row without a byte between them that was never sent before. */
 const mostFailures = 20;
+/** The server failed with the upload itself, and not something on the way to it. */
+const uploadFailed = /^500, Saving stream failed: /;
 const answerMs = seconds(120);
 
 /** Trying again changes no certificate. */
@@ -54,6 +57,9 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
   let url = job.url;
   let sent = 0;
   let resumedFrom: number | undefined;
+  /** How far it ever came. */
+  let furthest = 0;
+  let lastFailure = "";
   for (let failures = 0; ;) {
     const trouble = await round().catch((cause: unknown) => {
       if (signal.aborted || cause instanceof Fault) throw cause;
@@ -66,7 +72,16 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
     if ((await phaseOf(job.client, about)) === "Succeeded") return { sizeBytes: sent, resumedFrom: resumedFrom ?? 0 };
     failures += 1;
     if (failures > mostFailures) throw new Fault("UploadRefused", `the upload does not go on: ${trouble}`);
-    await systemClock.sleep(backoffDelay(failures, pauses), signal);
+    await job.clock.sleep(backoffDelay(failures, pauses), signal);
+
+    /** @throws Fault for an answer that will be the same the next time */
+    function refusedOrPassing({ status, text }: Answered): string {
+      const said = `${status}${text ? `, ${text.trim()}` : ""}`;
+      const isRefused = [400, 412, 413, 415].includes(status) || said === lastFailure;
+      if (isRefused) throw new Fault("UploadRefused", said);
+      if (uploadFailed.test(said)) lastFailure = said;
+      return said;
+    }
 
     /** From what the server has to the end. @returns what went wrong and may pass */
     async function round(): Promise<string | undefined> {
@@ -94,7 +109,8 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
         if (answer.status !== 204) return refusedOrPassing(answer);
         sent += length;
         offset = Number(answer.headers["upload-offset"]);
-        failures = 0;
+        if (offset > furthest) failures = 0;
+        furthest = Math.max(furthest, offset);
       }
       return undefined;
     }
@@ -103,13 +119,6 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
 
 const nameOf = ({ path }: About): string =>
   `filename ${Buffer.from(path.slice(path.lastIndexOf("/") + 1)).toString("base64")}`;
-
-/** @throws Fault for an answer that will be the same the next time */
-function refusedOrPassing({ status, text }: Answered): string {
-  const said = `${status}${text ? `, ${text.trim()}` : ""}`;
-  if (status === 400 || status === 413 || status === 415 || status === 412) throw new Fault("UploadRefused", said);
-  return said;
-}
 
 const ask = (job: SendJob, url: string, method: string, headers: Record<string, string | number> = {}) =>
   exchange(job, url, method, headers);

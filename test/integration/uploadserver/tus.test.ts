@@ -125,6 +125,11 @@ describe("the protocol", () => {
     const named = { "upload-metadata": `filename ${Buffer.from("disk.qcow2").toString("base64")}` };
     const wrong = await create(server, MiB, named);
     expect((await patch(server, wrong, 0, Buffer.alloc(MiB, 7))).text).toContain("the name ends in .qcow2");
+    // Of a plain POST 500; a client of this route would send it for ever.
+    const cut = gzipSync(images().bytes).subarray(0, 300_000);
+    expect(await patch(server, await create(server, cut.length), 0, cut)).toEqual(
+      expect.objectContaining({ status: 400, text: expect.stringContaining("unable to decompress gz") as string }),
+    );
     const large = Buffer.alloc(65 * MiB, 1);
     const tooLarge = await create(server, large.length);
     expect(await patch(server, tooLarge, 0, large.subarray(0, 40 * MiB))).toMatchObject({
