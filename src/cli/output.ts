@@ -35,7 +35,7 @@ export function failureOf(error: unknown, signal?: AbortSignal): { failure: Fail
   }
   if (signal?.reason instanceof Cancelled) {
     const fault = new Fault("Unclassified", signal.reason.message);
-    const remedy = "Run the same command again to start over.";
+    const remedy = "Run the same command again: an import starts over, an upload goes on where it stopped.";
     return {
       failure: { ok: false, code: fault.code, message: fault.message, remedy, retryable: true },
       exit: fault.row.exit,

@@ -61,7 +61,7 @@ function start(args: readonly string[]) {
     child.once("error", reject);
     child.once("close", (exit) => resolve({ exit, stdout, stderr }));
   });
-  return { child, ended };
+  return { child, ended, stderr: () => stderr };
 }
 const upload = (...args: string[]): Promise<Said> => start([...args, ...base]).ended;
 
@@ -191,4 +191,28 @@ test("what is refused says why, before and after the bytes went", async () => {
   expect(damaged).toMatchObject({ exit: 113 });
   expect(damaged.stderr).toContain("400, Saving stream failed: unable to decompress gz: unexpected end of the stream");
   expect((await upload(images.raw, "pod/x", "--insecure")).exit).toBe(2);
+  const nowhere = await upload(images.raw, "dv/x", "--namespace", "nowhere");
+  expect(nowhere).toMatchObject({ exit: 113 });
+  expect(nowhere.stderr).toContain('the cluster answers 404, namespaces "nowhere" not found');
+});
+
+test("what a long wait is for is told", async () => {
+  const run = start([images.raw, "dv/classless", "--storage-class", "nowhere", ...base]);
+  await expect
+    .poll(run.stderr, { timeout: 30_000 })
+    .toContain("cdi: waiting: dv/classless is not ready: no phase, PVC spec is missing");
+  run.child.kill("SIGTERM");
+  expect((await run.ended).exit).not.toBe(0);
+});
+
+test("a cluster that does not answer", async () => {
+  const kubeconfig = join(work, "gone");
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  await writeFile(kubeconfig, cluster.kubeconfig.replace(/https:\/\/127\.0\.0\.1:\d+/, `https://127.0.0.1:${port}`));
+  const ended = await start([images.raw, "dv/x", "--kubeconfig", kubeconfig]).ended;
+  expect(ended).toMatchObject({ exit: 85 });
+  expect(ended.stderr).toContain("code: ConnectionFailed");
 });

@@ -12,6 +12,7 @@ import { shownBytes } from "../../lib/quantity.ts";
 import { UsageError, type OutputForm } from "../output.ts";
 import { showProgress, shownSeconds } from "../progress-bar.ts";
 import type { Surroundings } from "../surroundings.ts";
+import { clusterFault } from "./cluster-fault.ts";
 import { forget, recall, remember, type Remembered } from "./memory.ts";
 import { findProxy } from "./proxy.ts";
 import { sendByTus } from "./send.ts";
@@ -46,12 +47,15 @@ export async function runUpload(file: string, name: string, flags: UploadFlags, 
       await forget(about, at.env);
       return tell({ sizeBytes: 0, resumedFrom: sizeBytes }, begun, file, name, flags, at);
     }
-    await readyTarget(client, wantedOf(name, info, flags), at.signal);
+    const onWait = (why: string): void => void (flags.output === "text" && at.stderr.write(`cdi: waiting: ${why}\n`));
+    await readyTarget(client, wantedOf(name, info, flags), onWait, at.signal);
     const proxy = await findProxy(client, flags);
     const sent = await send(client, { about, before, proxy, flags, at });
     await forget(about, at.env);
     if (flags.wait) await untilSucceeded(client, about, at.signal);
     tell(sent, begun, file, name, flags, at);
+  } catch (cause) {
+    throw clusterFault(cause);
   } finally {
     client.close();
   }

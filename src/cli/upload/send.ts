@@ -10,6 +10,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { seconds } from "../../lib/duration.ts";
 import { Fault, type FaultCode } from "../../lib/faults.ts";
 import { connectFault } from "../../lib/http-faults.ts";
+import { isRefusal, refusedByCluster } from "./cluster-fault.ts";
 import type { About } from "./memory.ts";
 import type { Proxy } from "./proxy.ts";
 import { phaseOf } from "./target.ts";
@@ -63,6 +64,7 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
   for (let failures = 0; ;) {
     const trouble = await round().catch((cause: unknown) => {
       if (signal.aborted || cause instanceof Fault) throw cause;
+      if (isRefusal(cause)) throw refusedByCluster(cause);
       const fault = connectFault(cause, "tls", "the upload proxy");
       if (certificateCodes.has(fault.code)) throw fault;
       return cause instanceof Error ? cause.message : String(cause);

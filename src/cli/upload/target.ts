@@ -4,7 +4,7 @@ import type { DataVolume } from "../../api/data-volume.ts";
 import { kinds } from "../../api/kinds.ts";
 import { isAlreadyExists, type KubeClient } from "../../kube/index.ts";
 import { systemClock } from "../../lib/clock.ts";
-import { minutes } from "../../lib/duration.ts";
+import { minutes, seconds } from "../../lib/duration.ts";
 import { Fault } from "../../lib/faults.ts";
 import { UsageError } from "../output.ts";
 
@@ -22,6 +22,8 @@ export interface Wanted extends Named {
 
 const pollMs = 500;
 const patienceMs = minutes(5);
+/** Longer than it takes where all is well. */
+const tellAfterMs = seconds(5);
 
 const read = async (client: KubeClient, { namespace, name }: Named): Promise<DataVolume | undefined> =>
   (await client.get({ kind: kinds.dataVolume, namespace, name })) as DataVolume | undefined;
@@ -29,8 +31,17 @@ const read = async (client: KubeClient, { namespace, name }: Named): Promise<Dat
 export const phaseOf = async (client: KubeClient, named: Named): Promise<string | undefined> =>
   (await read(client, named))?.status?.phase;
 
-/** Resolves when bytes may come. @throws UsageError, Fault UploadRefused */
-export async function readyTarget(client: KubeClient, wanted: Wanted, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when bytes may come.
+ * @param onWait hears what a long wait is for, whenever that changes
+ * @throws UsageError, Fault UploadRefused
+ */
+export async function readyTarget(
+  client: KubeClient,
+  wanted: Wanted,
+  onWait: (why: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const shown = `dv/${wanted.name}`;
   const found = await read(client, wanted);
   if (found && !found.spec.source?.upload) {
@@ -38,6 +49,7 @@ export async function readyTarget(client: KubeClient, wanted: Wanted, signal: Ab
   }
   if (found?.status?.phase === "Succeeded") throw new Fault("UploadRefused", `${shown} is already filled`);
   if (!found) await make(client, wanted);
+  let told = "";
   for (let waitedMs = 0; ; waitedMs += pollMs) {
     const now = await read(client, wanted);
     if (!now) throw new Fault("UploadRefused", `${shown} is gone`);
@@ -47,8 +59,9 @@ export async function readyTarget(client: KubeClient, wanted: Wanted, signal: Ab
       const what = `${shown} waits for its first consumer: start one, or use --force-bind`;
       throw new Fault("UploadRefused", what);
     }
-    if (waitedMs >= patienceMs)
-      throw new Fault("UploadRefused", `${shown} is not ready: ${phase || "no phase"}${saidBy(now)}`);
+    const why = `${shown} is not ready: ${phase || "no phase"}${saidBy(now)}`;
+    if (waitedMs >= patienceMs) throw new Fault("UploadRefused", why);
+    if (waitedMs >= tellAfterMs && why !== told) onWait((told = why));
     await systemClock.sleep(pollMs, signal);
   }
 }
