@@ -17,18 +17,12 @@ const imageCodes: ReadonlySet<FaultCode> = new Set<FaultCode>([
   "ImageTruncated",
   "ArchiveInvalid",
 ]);
-/** Damage, which upstream answers with 500. Who uploads so that it can be taken up sends again what is answered so, for ever. */
+/** The image is at fault here, too, but upstream answers 500. */
 const damageCodes: ReadonlySet<FaultCode> = new Set<FaultCode>(["ImageCorrupt", "ImageTooShort", "ConversionFailed"]);
 const roomCodes: ReadonlySet<FaultCode> = new Set<FaultCode>(["TargetFull", "QuotaExceeded"]);
 
 /** Upstream's words for every failure of the image or of the room for it, whatever the cause says. */
 const tooLarge = "effective image size is larger than the reported available storage: ";
-
-/** The same for a resumable upload. */
-export function failedTusAnswer(fault: Fault, listener: Listener): Answer {
-  const answer = failedAnswer(fault, { listener, isAsync: true });
-  return damageCodes.has(fault.code) ? { ...answer, status: 400 } : answer;
-}
 
 export function failedAnswer(fault: Fault, { listener, isAsync }: { listener: Listener; isAsync: boolean }): Answer {
   const isImage = imageCodes.has(fault.code);
@@ -40,6 +34,12 @@ export function failedAnswer(fault: Fault, { listener, isAsync }: { listener: Li
     return { status: 400, body: `Saving stream failed: ${tooLarge}${fault.message}` };
   }
   return { status: 500, body: `Saving stream failed: ${fault.message}` };
+}
+
+/** Of a resumable upload: its clients send again what is answered 500, and would send a damaged image for ever. */
+export function failedTusAnswer(fault: Fault, listener: Listener): Answer {
+  const answer = failedAnswer(fault, { listener, isAsync: true });
+  return damageCodes.has(fault.code) ? { ...answer, status: 400 } : answer;
 }
 
 /** The pod is about to be made anew with scratch space: the next try succeeds. */

@@ -5,7 +5,7 @@ const again = "Run the same command again.";
 
 export const remediesHere: Readonly<Partial<Record<FaultCode, string>>> = {
   NotAnImage:
-    "Check the URL or file: a page, an error document or an archive was found. To store the bytes as they are, give --format raw.",
+    "Check the URL or file: a page, an error document or an archive was found. cdi import --format raw stores the bytes as they are.",
   TargetTooSmall: "Give a larger target, or a larger --size: the message names both sizes.",
   TargetFull: "Free space where the target is, or choose another target.",
   TargetIo: "Look at the storage behind the target: the kernel log (dmesg) has the device's error.",

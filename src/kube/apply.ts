@@ -6,7 +6,7 @@ import type { Log } from "../lib/log.ts";
 import type { KubeClient } from "./client.ts";
 import { createEventRepeats } from "./event-repeats.ts";
 import { eventName, tell } from "./events.ts";
-import { isAlreadyExists, isNotFound, KubeError, type KeyedRef, type Step } from "./types.ts";
+import { isAlreadyExists, isNotFound, isRefusal, KubeError, type KeyedRef, type Step } from "./types.ts";
 
 /** A step the API server refused for good reason (quota, policy, ...); conflicts are thrown as they are. */
 export class StepRefused extends Error {
@@ -116,16 +116,7 @@ export function createApply(options: { client: KubeClient; clock: Clock; compone
         try {
           written.push(await perform(step, versions, log));
         } catch (cause) {
-          if (
-            cause instanceof KubeError &&
-            cause.status >= 400 &&
-            cause.status < 500 &&
-            cause.status !== 409 &&
-            cause.status !== 429
-          ) {
-            throw new StepRefused(step, cause);
-          }
-          throw cause;
+          throw isRefusal(cause) ? new StepRefused(step, cause) : cause;
         }
       }
       return written;

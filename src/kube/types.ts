@@ -45,6 +45,13 @@ export class KubeError extends Error {
 export const askedWaitMs = (error: unknown): number => (error instanceof KubeError && error.retryAfterMs) || 0;
 export const isConflict = (error: unknown): boolean => error instanceof KubeError && error.status === 409;
 export const isNotFound = (error: unknown): boolean => error instanceof KubeError && error.status === 404;
+/** For good reason (quota, rights, policy, a spec it finds invalid): asked again at once, the server says the same. */
+export const isRefusal = (error: unknown): error is KubeError =>
+  error instanceof KubeError &&
+  error.status >= 400 &&
+  error.status < 500 &&
+  error.status !== 409 &&
+  error.status !== 429;
 export const isAlreadyExists = (error: unknown): boolean =>
   isConflict(error) && (error as KubeError).reason === "AlreadyExists";
 

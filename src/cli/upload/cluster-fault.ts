@@ -3,16 +3,13 @@ import { KubeError } from "../../kube/index.ts";
 import { Fault } from "../../lib/faults.ts";
 import { connectFault } from "../../lib/http-faults.ts";
 
-/** It will say the same the next time. */
-export const isRefusal = (cause: unknown): cause is KubeError =>
-  cause instanceof KubeError && cause.status >= 400 && cause.status < 500 && ![408, 409, 429].includes(cause.status);
-
-export const refusedByCluster = (cause: KubeError): Fault =>
-  new Fault("UploadRefused", `the cluster answers ${cause.status}, ${cause.message}`, { cause });
+/** Of a connection's beginning; other system calls may be a file's. */
+const connecting = new Set<string | undefined>(["connect", "getaddrinfo"]);
 
 /** @returns other errors as they are */
 export function clusterFault(cause: unknown): unknown {
-  if (cause instanceof KubeError) return refusedByCluster(cause);
-  const isOfConnection = cause instanceof Error && typeof (cause as NodeJS.ErrnoException).syscall === "string";
+  if (cause instanceof KubeError)
+    return new Fault("UploadRefused", `the cluster answers ${cause.status}, ${cause.message}`, { cause });
+  const isOfConnection = cause instanceof Error && connecting.has((cause as NodeJS.ErrnoException).syscall);
   return isOfConnection ? connectFault(cause, "tcp", "the cluster that the kubeconfig names") : cause;
 }

@@ -4,13 +4,12 @@ import { request as httpsRequest } from "node:https";
 import type { IncomingHttpHeaders } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { kinds } from "../../api/kinds.ts";
-import type { KubeClient } from "../../kube/index.ts";
+import { isRefusal, type KubeClient } from "../../kube/index.ts";
 import { backoffDelay } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { seconds } from "../../lib/duration.ts";
 import { Fault, type FaultCode } from "../../lib/faults.ts";
 import { connectFault } from "../../lib/http-faults.ts";
-import { isRefusal, refusedByCluster } from "./cluster-fault.ts";
 import type { About } from "./memory.ts";
 import type { Proxy } from "./proxy.ts";
 import { phaseOf } from "./target.ts";
@@ -60,11 +59,11 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
   let resumedFrom: number | undefined;
   /** How far it ever came. */
   let furthest = 0;
+  /** Of the server, since it came so far. */
   let lastFailure = "";
   for (let failures = 0; ;) {
     const trouble = await round().catch((cause: unknown) => {
-      if (signal.aborted || cause instanceof Fault) throw cause;
-      if (isRefusal(cause)) throw refusedByCluster(cause);
+      if (signal.aborted || cause instanceof Fault || isRefusal(cause)) throw cause;
       const fault = connectFault(cause, "tls", "the upload proxy");
       if (certificateCodes.has(fault.code)) throw fault;
       return cause instanceof Error ? cause.message : String(cause);
@@ -111,8 +110,10 @@ export async function sendByTus(job: SendJob): Promise<{ sizeBytes: number; resu
         if (answer.status !== 204) return refusedOrPassing(answer);
         sent += length;
         offset = Number(answer.headers["upload-offset"]);
-        if (offset > furthest) failures = 0;
-        furthest = Math.max(furthest, offset);
+        if (offset <= furthest) continue;
+        furthest = offset;
+        failures = 0;
+        lastFailure = "";
       }
       return undefined;
     }

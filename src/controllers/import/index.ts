@@ -6,7 +6,6 @@ import type { Controller } from "../../kube/index.ts";
 import type { ControllerOptions } from "../options.ts";
 import { claimOfEvent, claimsOfPod, claimsOfPodEvent, scratchTargetOf } from "../parts/claim-keys.ts";
 import { unboundClaims, type World } from "../world.ts";
-import { importerPodName } from "../parts/names.ts";
 import { decideRefused } from "../parts/refused.ts";
 import { decideImport } from "./decide.ts";
 import { observeImport } from "./observe.ts";
@@ -33,7 +32,7 @@ export function claimImportController(world: World, progress: ProgressWatch, opt
     },
     async refused(key, refused) {
       const seen = await observeImport(world, progress, key, options);
-      return seen && decideRefused(seen.claim, importerPodName(key.name), refused);
+      return seen && decideRefused(seen.claim, refused);
     },
   };
 }

@@ -13,43 +13,59 @@ const overQuota = "ErrExceededQuota";
 
 type Refused = Pick<StepRefused, "step" | "refusal">;
 
-/** @returns undefined for what is not made, but changed: its refusal is an error */
-export function decideRefused(claim: Claim, podName: string, { step, refusal }: Refused): Plan | undefined {
-  if (step.do !== "create") return undefined;
-  const isOverQuota = refusal.message.includes("exceeded quota");
-  if (step.kind.kind === "Pod") {
-    const reason = isOverQuota ? overQuota : "ErrStartingPod";
-    const text = `Error starting pod '${podName}': For more information, request access to cdi-deploy logs from your sysadmin`;
-    return saidOn(claim, reason, text, {
-      [annotations.podPhase]: "Failed",
-      [annotations.runningCondition]: "false",
-      [annotations.runningConditionMessage]: text,
-      [annotations.runningConditionReason]: reason,
-    });
-  }
-  if (step.kind.kind === "PersistentVolumeClaim") {
-    const reason = isOverQuota ? overQuota : "ErrClaimNotValid";
-    const text = `Error creating scratch space: ${refusal.message}`;
-    return saidOn(claim, reason, text, {
-      [annotations.boundCondition]: "false",
-      [annotations.boundConditionMessage]: text,
-      [annotations.boundConditionReason]: reason,
-    });
-  }
-  const name = step.object.metadata.name ?? "";
-  return saidOn(
-    claim,
-    isOverQuota ? overQuota : "ErrStartingPod",
-    `Error creating ${step.kind.kind} '${name}': ${refusal.message}`,
-    {},
-  );
+/** How the refusal of one kind of object is said. */
+interface Saying {
+  readonly text: (name: string, refusal: string) => string;
+  /** Where no quota is the reason. */
+  readonly reason: string;
+  /** The condition of the claim it is said in; none: in an event only. */
+  readonly condition?: { readonly status: string; readonly message: string; readonly reason: string };
+  readonly also?: Wanted;
 }
 
-function saidOn(claim: Claim, reason: string, text: string, said: Wanted): Plan {
-  const wanted: Wanted = { ...said, ...(reason === overQuota ? { [ourAnnotations.importCode]: "QuotaExceeded" } : {}) };
+const sayings: Readonly<Record<string, Saying>> = {
+  [kinds.pod.kind]: {
+    text: (name) =>
+      `Error starting pod '${name}': For more information, request access to cdi-deploy logs from your sysadmin`,
+    reason: "ErrStartingPod",
+    condition: {
+      status: annotations.runningCondition,
+      message: annotations.runningConditionMessage,
+      reason: annotations.runningConditionReason,
+    },
+    also: { [annotations.podPhase]: "Failed" },
+  },
+  [kinds.claim.kind]: {
+    text: (_name, refusal) => `Error creating scratch space: ${refusal}`,
+    reason: "ErrClaimNotValid",
+    condition: {
+      status: annotations.boundCondition,
+      message: annotations.boundConditionMessage,
+      reason: annotations.boundConditionReason,
+    },
+  },
+};
+const ofOthers = (kind: string): Saying => ({
+  text: (name, refusal) => `Error creating ${kind} '${name}': ${refusal}`,
+  reason: "ErrStartingPod",
+});
+
+/** @returns undefined for what is not made, but changed: its refusal is an error */
+export function decideRefused(claim: Claim, { step, refusal }: Refused): Plan | undefined {
+  if (step.do !== "create") return undefined;
+  const { kind } = step.kind;
+  const { text, reason: otherwise, condition, also = {} } = sayings[kind] ?? ofOthers(kind);
+  const isOverQuota = refusal.message.includes("exceeded quota");
+  const reason = isOverQuota ? overQuota : otherwise;
+  const message = text(step.object.metadata.name ?? "", refusal.message);
+  const wanted: Wanted = {
+    ...also,
+    ...(condition ? { [condition.status]: "false", [condition.message]: message, [condition.reason]: reason } : {}),
+    ...(isOverQuota ? { [ourAnnotations.importCode]: "QuotaExceeded" } : {}),
+  };
   // The step before the refused one may have moved the version.
   const patches = regardless(patchMetadata(kinds.claim, claim, { annotations: wanted }));
-  return { steps: [...patches, tellOf(claim, "Warning", reason, text)], lookAgainInMs: seconds(10) };
+  return { steps: [...patches, tellOf(claim, "Warning", reason, message)], lookAgainInMs: seconds(10) };
 }
 
 /** A quota kept the pod or its scratch space away, as far as the claim tells. */

@@ -3,7 +3,7 @@
 import type { DataVolume } from "../../api/data-volume.ts";
 import { kinds } from "../../api/kinds.ts";
 import { keyOf, type Key } from "../../api/meta.ts";
-import { uploadPodName, uploadServiceName } from "../../contract/names.ts";
+import { uploadServiceName } from "../../contract/names.ts";
 import type { Controller, Plan, Step } from "../../kube/index.ts";
 import { seconds } from "../../lib/duration.ts";
 import type { ControllerOptions } from "../options.ts";
@@ -38,7 +38,7 @@ export function uploadController(world: World, options: ControllerOptions): Cont
     },
     refused(key, refused) {
       const claim = world.claims.get(key);
-      return claim && decideRefused(claim as UploadFacts["claim"], uploadPodName(key.name), refused);
+      return claim && decideRefused(claim as UploadFacts["claim"], refused);
     },
   };
 }

@@ -205,9 +205,13 @@ const rows: Row[] = [
 test.each(rows)("$when", judge);
 
 function refusedTo(kind: KindRef, message: string): Plan | undefined {
-  const object = { apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name: "one" } };
+  const object = {
+    apiVersion: kind.apiVersion,
+    kind: kind.kind,
+    metadata: { name: kind.kind === "Pod" ? "importer-disk" : "one" },
+  };
   const refusal = new KubeError(403, "Forbidden", message);
-  return decideRefused(facts().claim, "importer-disk", { step: { do: "create", kind, object }, refusal });
+  return decideRefused(facts().claim, { step: { do: "create", kind, object }, refusal });
 }
 
 test.each([
@@ -248,7 +252,7 @@ test("what else a pod needs and does not get is told", () => {
 test("a refused change is an error", () => {
   const step = { do: "patch", ref: { kind: kinds.claim, name: "disk" }, body: {} } as const;
   const refusal = new KubeError(403, "Forbidden", "exceeded quota");
-  expect(decideRefused(facts().claim, "importer-disk", { step, refusal })).toBeUndefined();
+  expect(decideRefused(facts().claim, { step, refusal })).toBeUndefined();
 });
 
 test("our own events about a claim bring no run: telling of a refusal would bring the next at once", () => {
