@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { Fault } from "../../lib/faults.ts";
 
 export interface About {
   readonly namespace: string;
@@ -26,7 +27,7 @@ function placeOf(about: About, env: Env): string {
   return join(root, "cdi", "uploads", `${key.slice(0, 32)}.json`);
 }
 
-/** @returns undefined when no such upload was begun, or its note cannot be read */
+/** @returns undefined when no such upload was begun, or its note makes no sense. @throws Fault ConfigInvalid for a useless folder */
 export async function recall(about: About, env: Env): Promise<Remembered | undefined> {
   try {
     const value: unknown = JSON.parse(await readFile(placeOf(about, env), "utf8"));
@@ -34,14 +35,30 @@ export async function recall(about: About, env: Env): Promise<Remembered | undef
     return typeof url === "string" ? { url } : undefined;
   } catch (cause) {
     if (cause instanceof SyntaxError || (cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw cause;
+    return useless(cause);
   }
 }
 
+/** What was begun is at the proxy it was begun with: another cluster may have a DataVolume of the same name. */
+export const urlBehind = (endpoint: string, before: Remembered | undefined): string | undefined =>
+  before && URL.parse(before.url)?.origin === new URL(endpoint).origin ? before.url : undefined;
+
+/** @throws Fault ConfigInvalid */
 export async function remember(about: About, what: Remembered, env: Env): Promise<void> {
   const path = placeOf(about, env);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(path, JSON.stringify(what), { mode: 0o600 });
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(path, JSON.stringify(what), { mode: 0o600 });
+  } catch (cause) {
+    useless(cause);
+  }
 }
 
-export const forget = (about: About, env: Env): Promise<void> => rm(placeOf(about, env), { force: true });
+/** @throws Fault ConfigInvalid */
+export const forget = (about: About, env: Env): Promise<void> =>
+  rm(placeOf(about, env), { force: true }).catch(useless);
+
+function useless(cause: unknown): never {
+  const text = `what uploads were begun cannot be noted: ${(cause as Error).message}; XDG_STATE_HOME names another folder`;
+  throw new Fault("ConfigInvalid", text, { cause });
+}

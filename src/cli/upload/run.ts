@@ -13,7 +13,7 @@ import { UsageError, type OutputForm } from "../output.ts";
 import { showProgress, shownSeconds } from "../progress-bar.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { clusterFault } from "./cluster-fault.ts";
-import { forget, recall, remember, type Remembered } from "./memory.ts";
+import { forget, recall, remember, urlBehind, type Remembered } from "./memory.ts";
 import { findProxy } from "./proxy.ts";
 import { sendByTus } from "./send.ts";
 import { phaseOf, readyTarget, untilSucceeded, type Wanted } from "./target.ts";
@@ -118,7 +118,7 @@ async function send(client: KubeClient, { about, before, proxy, flags, at }: Sen
       proxy,
       about,
       file,
-      url: before?.url,
+      url: urlBehind(proxy.endpoint, before),
       onUrl: (url) => remember(about, { url }, at.env),
       onProgress: (bytes) => (done = bytes),
       clock: systemClock,
